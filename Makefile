@@ -1,0 +1,54 @@
+# Hourglass: `make quickstart` runs the pipeline on bundled images, `make test` checks everything.
+# Both set themselves up; the only needs are Python 3.11+ and make.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# uv reads its own variable for a folder of wheels; hand it the one that pip users set.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+READY := .venv/.ready
+
+.PHONY: help quickstart repro test lint lock clean
+
+help:
+	@echo "make quickstart  set up, then run the pipeline on images that come with the dependencies"
+	@echo "make repro       the whole pipeline, downloads included (the same as: dvc repro)"
+	@echo "make test        lint, types and tests"
+	@echo "make lock        resolve pyproject.toml into requirements.txt again"
+	@echo "make clean       remove .venv; data, models and the DVC cache stay"
+
+quickstart: $(READY)
+	@dvc repro report@quickstart
+	@sed '/^## Pictures/,$$d' metrics/reports/quickstart.md
+	@echo "Pictures: plots/quickstart/*/*.png and plots/reports/quickstart.png. Next: README.md, 'Add a model'."
+
+repro: $(READY)
+	@dvc repro
+
+test: lint
+	@python -m pytest
+
+lint: $(READY)
+	@ruff check .
+	@ruff format --check .
+	@mypy
+
+# A .venv that another Python made, or that is half made, is made again. uv is fetched by pip at its pinned version.
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, got " + sys.version.split()[0] + ": set PYTHON=/path/to/python3.11")'
+	@echo "Setting up .venv (once) ..."
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
+	@.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirement requirements.txt
+	@touch $@
+
+# Dropped from the lock: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
+# CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU.
+lock: $(READY)
+	@uv pip compile pyproject.toml --group dev --group setup --no-annotate --no-header --quiet \
+		--python-version 3.11 --output-file requirements.txt >/dev/null
+	@sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d' requirements.txt && rm requirements.txt.old
+
+clean:
+	@rm -rf .venv

@@ -1,0 +1,1 @@
+"""From upstream files to byte arrays: fetching, one reader a format, and splitting."""

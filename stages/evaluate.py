@@ -1,0 +1,100 @@
+"""Score one model on its test split -> metrics/<group>/<model>.json and data/evaluated/<group>/<model>/.
+
+reconstructions.npy   uint8 (N, C, H, W), like the test split
+latents.npy           float32 (N, D)
+scores.csv            index,mse,mae,psnr_db[,ssim], a row an image
+about.json            dataset, family, and why a metric was left out
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stages import command, config
+from stages.datasets.prepared import Bytes, open_split
+from stages.files import rounded, whole_folder, write_csv, write_json
+from stages.metrics import quality
+from stages.metrics import ssim as structural
+from stages.metrics.size import size
+from stages.models.autoencoder import Autoencoder, scale
+from stages.models.store import load_model
+from stages.paths import EVALUATED, METRICS, MODELS, PREPARED
+from stages.progress import progress
+from stages.training.device import choose_device
+
+Scores = dict[str, NDArray[np.float64]]  # a metric's name -> its value for each image
+BATCH_VALUES = 1 << 24  # floats in a batch of images: 64 MiB, and a few times that inside a network
+
+
+def main(name: str) -> None:
+    """Score one trained model on its test split, and keep what it made of it."""
+    settings = config.load().model(name)
+    device = choose_device()
+    model, _ = load_model(MODELS / name, device)
+    images = open_split(PREPARED / settings.dataset / "test.npy")
+    with whole_folder(EVALUATED / settings.group / name) as folder:
+        scores = evaluate(model, images, folder, device, name)
+        means = {metric: rounded(values.mean()) for metric, values in scores.items()}
+        write_json(folder / "about.json", about(settings, model))
+        write_scores(folder / "scores.csv", scores)
+        write_json(METRICS / settings.group / f"{name}.json", means | size(model.latent_dim, model.image_shape))
+    print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in means.items()))
+
+
+def evaluate(model: Autoencoder, images: Bytes, folder: Path, device: torch.device, name: str) -> Scores:
+    """Write the latents and reconstructions of all images, batch by batch, and return their scores."""
+    create = np.lib.format.open_memmap
+    latents = create(folder / "latents.npy", "w+", np.float32, (len(images), model.latent_dim))
+    reconstructions = create(folder / "reconstructions.npy", "w+", np.uint8, images.shape)
+    batches = []
+    with progress(len(images), name, "img") as bar:
+        for rows in batch_slices(images):
+            originals = scale(torch.from_numpy(np.array(images[rows])).to(device))
+            encoded, decoded = reconstruct(model, originals)
+            latents[rows] = encoded.cpu().numpy()
+            reconstructions[rows] = decoded.mul(255).round().byte().cpu().numpy()
+            batches.append(score(originals.cpu().numpy(), decoded.cpu().numpy()))
+            bar.update(rows.stop - rows.start)
+    return {metric: np.concatenate([batch[metric] for batch in batches]) for metric in batches[0]}
+
+
+@torch.no_grad()
+def reconstruct(model: Autoencoder, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Encode and decode (N, C, H, W); what a family gives outside [0, 1] is no image, and is clipped for all alike."""
+    latents = model.encode(images)
+    return latents, model.decode(latents).clamp(0, 1)
+
+
+def batch_slices(images: Bytes) -> Iterator[slice]:
+    """Cut N images into batches of bounded memory."""
+    step = max(1, BATCH_VALUES // int(np.prod(images.shape[1:])))
+    for start in range(0, len(images), step):
+        yield slice(start, min(start + step, len(images)))
+
+
+def score(images: quality.Images, reconstructions: quality.Images) -> Scores:
+    """Rate each image (N, C, H, W) by every metric that its size allows."""
+    mse = quality.mse(images, reconstructions)
+    scores = {"mse": mse, "mae": quality.mae(images, reconstructions), "psnr_db": quality.psnr_db(mse)}
+    if not structural.why_not(images.shape[1:]):
+        scores["ssim"] = structural.ssim(images, reconstructions)
+    return scores
+
+
+def about(settings: config.Model, model: Autoencoder) -> dict[str, object]:
+    """Say what a report needs to know beside the numbers."""
+    reason = structural.why_not(model.image_shape)
+    return {"dataset": settings.dataset, "family": settings.family, "left_out": {"ssim": reason} if reason else {}}
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    """Write a row for each image."""
+    rows = zip(*scores.values(), strict=True)
+    write_csv(path, ["index", *scores], ([index, *map(rounded, row)] for index, row in enumerate(rows)))
+
+
+if __name__ == "__main__":
+    command.run(main)

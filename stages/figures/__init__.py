@@ -1,0 +1,1 @@
+"""The pictures, one kind a file: arrays in, a matplotlib figure out."""

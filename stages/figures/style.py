@@ -1,0 +1,44 @@
+"""The look of all pictures, and how they are saved."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which people of every kind of colour vision tell apart; jfly.uni-koeln.de/color
+BLUE, ORANGE, GREEN, PURPLE, RED, SKY, YELLOW, BLACK = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#D55E00",
+    "#56B4E9",
+    "#F0E442",
+    "#000000",
+)
+GREY = "#8C8C8C"
+# One for each of up to ten classes; the markers differ too, so that no class is told by colour alone.
+CLASS_COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, BLACK, GREY, "#7F5539", "#B8A900")
+CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+
+mpl.use("agg")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure, in inches; it lays itself out."""
+    mpl.rcParams.update(
+        {
+            "font.size": 9,
+            "axes.titlesize": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "figure.titlesize": 11,
+            "legend.frameon": False,
+        }
+    )
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG that holds nothing but the picture: no date, no version, so the same picture is the same bytes."""
+    figure.savefig(path, format="png", dpi=130, metadata={"Software": None})

@@ -1,0 +1,1 @@
+"""How good reconstructions are, and how small latents: pure functions, a value per image first."""

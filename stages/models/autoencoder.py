@@ -1,0 +1,55 @@
+"""What every family has in common."""
+
+from abc import ABC, abstractmethod
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+ImageShape = tuple[int, int, int]  # (C, H, W)
+
+
+class Autoencoder(nn.Module, ABC):
+    """Squeezes images into few numbers and gives them back.
+
+        images (N, C, H, W) in [0, 1] -> encode -> latents (N, latent_dim) -> decode -> reconstructions (N, C, H, W)
+
+    A family is a subclass in a file of its own; the trainer, the evaluation and the plots use nothing but this.
+    """
+
+    def __init__(self, image_shape: ImageShape, latent_dim: int) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.latent_dim = latent_dim
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, latent_dim)."""
+
+    @abstractmethod
+    def decode(self, latents: Tensor) -> Tensor:
+        """(N, latent_dim) -> (N, C, H, W)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Reconstruct: (N, C, H, W) -> (N, C, H, W)."""
+        return self.decode(self.encode(images))
+
+    def loss(self, images: Tensor) -> Tensor:
+        """Give the scalar to minimise, a mean over the batch: mean squared error unless a family has another."""
+        return functional.mse_loss(self(images), images)
+
+
+@runtime_checkable
+class Solvable(Protocol):
+    """A family that has a closed form is solved, not trained."""
+
+    def fit(self, images: NDArray[np.float32]) -> None:
+        """Solve for the weights, from images (N, C, H, W) in [0, 1]."""
+
+
+def scale(images: Tensor) -> Tensor:
+    """Turn bytes into float32 in [0, 1]: the one place where images are scaled, on whatever device they are."""
+    return images.to(torch.float32).div_(255)

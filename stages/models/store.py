@@ -1,0 +1,40 @@
+"""Save and load a trained model: model.safetensors (weights, no pickle) and config.json (how to build it again)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from stages.errors import UserError
+from stages.files import write_json
+from stages.models.autoencoder import Autoencoder
+from stages.models.families import build
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+
+
+def save_model(folder: Path, model: Autoencoder, config: dict[str, Any]) -> None:
+    """Write both files; `config` has at least `family`, `image_shape` and `network`."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    try:
+        save_file(weights, folder / WEIGHTS)
+    except SafetensorError as error:  # a full disk, say
+        raise UserError(f"expected to write {WEIGHTS}, got: {error}: no output was written") from None
+    write_json(folder / CONFIG, config)
+
+
+def load_model(folder: Path, device: torch.device) -> tuple[Autoencoder, dict[str, Any]]:
+    """Build the model again, in evaluation mode on `device`, and give its config with it."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        model = build(config["family"], tuple(config["image_shape"]), config["network"])
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except FileNotFoundError as error:
+        raise UserError(f"expected {error.filename}, found none: dvc repro train@{folder.name}") from None
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder}: expected a trained model, got: {error}: dvc repro -f train@{folder.name}") from None
+    return model.eval().to(device), config

@@ -1,0 +1,12 @@
+"""Where everything lies, from the project's folder. Only stage scripts use these."""
+
+from pathlib import Path
+
+RAW = Path("data/raw")  # / <dataset>
+PREPARED = Path("data/prepared")  # / <dataset>
+MODELS = Path("data/models")  # / <model>
+EVALUATED = Path("data/evaluated")  # / <group> / <model>
+METRICS = Path("metrics")  # / <group> / <model>.json and <model>.history.csv
+TIMING = Path("metrics/timing")  # / <model>.json
+REPORTS = Path("metrics/reports")  # / <group>.md
+PLOTS = Path("plots")  # / <group> / <model>, and / reports / <group>.png

@@ -1,0 +1,22 @@
+"""The progress bar of every stage."""
+
+import sys
+from typing import Never
+
+from tqdm import tqdm
+
+
+def progress(total: int, what: str, unit: str) -> "tqdm[Never]":
+    """Show `what`, the speed and the time left; in a log file, a line every 30 seconds in place of a moving bar."""
+    quiet = not sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        unit_scale=True,
+        dynamic_ncols=True,
+        delay=1,
+        mininterval=30 if quiet else 0.1,
+        leave=not quiet,
+        file=sys.stderr,
+    )

@@ -1,0 +1,1 @@
+"""The tests; some run the real pipeline in a clone."""

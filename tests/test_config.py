@@ -1,0 +1,85 @@
+"""params.yaml is checked before any work starts."""
+
+from pathlib import Path
+
+import pytest
+
+from stages import config
+from stages.errors import UserError
+
+from .conftest import ROOT, Project
+
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def load_with(tmp_path: Path, old: str, new: str) -> config.Config:
+    """Load params.yaml with the first `old` in it replaced."""
+    assert old in PARAMS
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.replace(old, new, 1), encoding="utf-8")
+    return config.load(path)
+
+
+def test_own_params_are_right() -> None:
+    settings = config.load(ROOT / "params.yaml")
+    assert settings.model("mnist-dense").training.learning_rate == 1
+    assert settings.model("olivetti-dense").training.learning_rate == 0.001  # written 1e-3
+    assert settings.dataset("olivetti").image_shape == (1, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("latent_dim: 8}", "latent_dm: 8}", "models.digits-pca.network: unknown key 'latent_dm'; did you mean 'latent_dim'?"),
+        ("batch_size: 64", "bach_size: 64", "models.digits-dense.training: unknown key 'bach_size'; did you mean 'batch_size'?"),
+        ("\nmodels:", "\nmodel:", "unknown key 'model'; did you mean 'models'?"),
+        ("    licence: CC BY 4.0", "    license: CC BY 4.0", "datasets.digits: unknown key 'license'; did you mean 'licence'?"),
+        ("epochs: 150", "epochs: ten", "models.digits-dense.training.epochs: expected a valid integer, got 'ten'"),
+        ("epochs: 150", "epochs: 1.5", "models.digits-dense.training.epochs: expected a valid integer, got 1.5"),
+        ("epochs: 150", "epochs: 0", "models.digits-dense.training.epochs: expected greater than 0, got 0"),
+        ("epochs: 150", "epochs: true", "models.digits-dense.training.epochs: expected a valid integer, got True"),
+        ("learning_rate: 1e-3", "learning_rate: .inf", "learning_rate: expected a finite number, got inf"),
+        ("hidden: [256, 64]", "hidden: 256", "models.digits-dense.network.hidden: expected a list, got 256"),
+        ("epochs: 150, ", "", "models.digits-dense.training.epochs: expected a value, got nothing"),
+        ("dataset: digits", "dataset: digit", "digits-pca.dataset: expected one of datasets, got 'digit'; did you mean 'digits'?"),
+        ("group: quickstart", "group: quick", "digits-pca.group: expected one of groups, got 'quick'; did you mean 'quickstart'?"),
+        ("family: dense", "family: dence", "digits-dense.family: expected one of dense, pca, got 'dence'; did you mean 'dense'?"),
+        ("latent_dim: 8}", "latent_dim: 65}", "expected at most 64, the values of one digits image, got 65"),
+        ("fractions: [0.9, 0.1, 0]", "fractions: [0.9, 0.2, 0]", "expected train, val and test that add to 1, got 1.1"),
+        ("fractions: [0.9, 0.1, 0]", "fractions: [0.8, 0.1, 0.1]", "expected 0 for test, got 0.1"),
+        ("rho: 0.8", "betas: [0.9, 0.99]", "'betas' belongs to optimizer adam, got optimizer adadelta"),
+        ("  olivetti:\n", "  Olivetti faces:\n", "downloads.Olivetti faces: expected a name of small letters"),
+        ("      mnist-dense: {mse", "      mnist-dens: {mse", "got 'mnist-dens'; did you mean 'mnist-dense'?"),
+        ("groups:\n", "groups:\n  timing: {title: Times}\n", "'timing' is the name of a folder of metrics/"),
+        ("format: idx", "format: [", "expected valid YAML, got: while parsing"),
+    ],
+)  # fmt: skip
+def test_wrong_params_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        load_with(tmp_path, old, new)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_missing_params_say_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run from the project's folder"):
+        config.load(tmp_path / "params.yaml")
+
+
+def test_a_stage_refuses_before_any_work(fresh: Project) -> None:
+    fresh.replace(
+        "params.yaml", "network: {hidden: [256, 64], latent_dim: 8}", "network: {hiden: [256, 64], latent_dim: 8}"
+    )
+    done = fresh.run("dvc", "repro", "report@quickstart")
+    assert done.returncode != 0
+    assert "error: params.yaml: models.digits-dense.network: unknown key 'hiden'; did you mean 'hidden'?" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (fresh.folder / "data").exists() or not list((fresh.folder / "data").rglob("*.*"))
+
+
+def test_an_unknown_name_on_the_command_line_is_one_line(fresh: Project) -> None:
+    done = fresh.run("python", "-m", "stages.train", "digits-dens")
+    assert done.returncode == 1
+    assert (
+        done.stderr == "error: expected one of models in params.yaml, got 'digits-dens'; did you mean 'digits-dense'?\n"
+    )

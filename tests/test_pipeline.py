@@ -1,0 +1,206 @@
+"""The real pipeline, in a clone: what runs, what does not run again, and what stays whole when it is stopped."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.config import load
+
+from .conftest import DATASETS, Project, needs_mirror
+
+QUICKSTART = ("digits-pca", "digits-dense", "faces-pca", "faces-dense")
+DENSE_DIGITS = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}"
+
+
+def stages_of(*models: str) -> set[str]:
+    """Name the stages of models that have to run when one's training changes, and the report's."""
+    return {f"{stage}@{model}" for stage in ("train", "evaluate", "plot") for model in models} | {"report@quickstart"}
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """Read every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_quickstart_makes_everything_that_it_promises(quickstart: Project) -> None:
+    for model in QUICKSTART:
+        dataset = model.partition("-")[0]
+        metrics = json.loads((quickstart.folder / f"metrics/quickstart/{model}.json").read_text(encoding="utf-8"))
+        assert sorted(metrics) == list(metrics)
+        assert {"mse", "mae", "psnr_db", "ssim", "latent_dim", "bytes_per_image", "compression_ratio"} == metrics.keys()
+        evaluated = quickstart.folder / f"data/evaluated/quickstart/{model}"
+        test = np.load(quickstart.folder / f"data/prepared/{dataset}/test.npy")
+        reconstructions, latents = np.load(evaluated / "reconstructions.npy"), np.load(evaluated / "latents.npy")
+        assert (reconstructions.dtype, reconstructions.shape) == (np.uint8, test.shape)
+        assert (latents.dtype, latents.shape) == (np.float32, (len(test), metrics["latent_dim"]))
+        # What is stored is what was scored, but for the rounding to bytes.
+        error = np.square((test.astype(float) - reconstructions) / 255).mean()
+        assert error == pytest.approx(metrics["mse"], rel=0.01)
+        for picture in ("reconstructions", "latents"):
+            pixels = np.asarray(Image.open(quickstart.folder / f"plots/quickstart/{model}/{picture}.png"))
+            assert pixels.std() > 10  # not blank
+    report = (quickstart.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[1] for line in report.splitlines() if line.startswith(("| digits", "| faces"))]
+    assert rows == list(QUICKSTART)  # PCA first
+
+
+def test_a_second_repro_runs_nothing(quickstart: Project) -> None:
+    assert quickstart.repro("report@quickstart") == set()
+    assert quickstart.ok("git", "status", "--porcelain") == ""
+
+
+def test_one_learning_rate_reruns_one_model_and_shows_in_the_metrics(project: Project, tmp_path: Path) -> None:
+    project.replace("params.yaml", DENSE_DIGITS, DENSE_DIGITS.replace("1e-3", "2e-3"))
+    assert project.repro("report@quickstart") == stages_of("digits-dense")
+    project.commit("Learn faster")
+    changed = json.loads(project.ok("dvc", "metrics", "diff", "HEAD~1", "--json"))
+    assert list(changed) == ["metrics/quickstart/digits-dense.json"]
+    assert changed["metrics/quickstart/digits-dense.json"]["mse"]["diff"] != 0
+
+    # A colleague who cloned, and has no data at all, sees the same.
+    project.ok("git", "clone", "--quiet", str(project.folder), str(tmp_path / "colleague"))
+    colleague = Project(tmp_path / "colleague")
+    assert json.loads(colleague.ok("dvc", "metrics", "diff", "HEAD~1", "--json")) == changed
+    assert "learning_rate" in colleague.ok("dvc", "params", "diff", "HEAD~1")
+
+    # Going back takes everything from the run cache, but for the report, whose page in git DVC does not cache.
+    project.replace("params.yaml", DENSE_DIGITS.replace("1e-3", "2e-3"), DENSE_DIGITS)
+    assert project.repro("report@quickstart") == {"report@quickstart"}
+    project.ok("git", "diff", "--exit-code", "HEAD~1", "--", "metrics/quickstart", "metrics/reports", "dvc.lock")
+
+
+def test_an_edit_of_one_family_reruns_its_models_alone(project: Project) -> None:
+    with (project.folder / "stages/models/pca.py").open("a", encoding="utf-8") as file:
+        file.write("\n# An edit that changes no result.\n")
+    # The results are the same bits, so what comes after has nothing to do.
+    assert project.repro("report@quickstart") == {
+        f"{stage}@{model}" for stage in ("train", "evaluate") for model in ("digits-pca", "faces-pca")
+    }
+
+
+@pytest.mark.parametrize("model", ["digits-dense", "faces-pca"])
+def test_training_and_evaluation_twice_give_the_same_bits(project: Project, model: str) -> None:
+    folders = [project.folder / "data", project.folder / "metrics/quickstart", project.folder / "metrics/reports"]
+    before = [bytes_of(folder) for folder in folders]
+    assert f"models/{model}/model.safetensors" in before[0]
+    for stage in ("train", "evaluate", "plot"):
+        project.ok("python", "-m", f"stages.{stage}", model)
+    assert [bytes_of(folder) for folder in folders] == before
+    assert project.repro("report@quickstart") == set()
+
+
+def test_a_model_is_added_in_five_lines(project: Project) -> None:
+    model = """models:
+  digits-tiny:
+    group: quickstart
+    dataset: digits
+    family: dense
+    network: {hidden: [16], latent_dim: 2}
+    training: {epochs: 2, batch_size: 64, learning_rate: 1e-2}
+"""
+    project.replace("params.yaml", "\nmodels:\n", f"\n{model}\n")
+    assert project.repro("report@quickstart") == stages_of("digits-tiny")
+    assert "| digits-tiny | 2 |" in (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
+
+
+def test_a_model_that_was_removed_does_not_stay_in_the_report(project: Project) -> None:
+    text = (project.folder / "params.yaml").read_text(encoding="utf-8")
+    start, end = text.index("  faces-dense:\n"), text.index("  olivetti-pca:\n")
+    (project.folder / "params.yaml").write_text(text[:start] + text[end:], encoding="utf-8")
+    done = project.run("python", "-m", "stages.report", "quickstart")
+    assert done.returncode == 1
+    assert "metrics/quickstart/faces-dense.json: expected a model of group quickstart" in done.stderr
+    project.ok(
+        "git", "rm", "--quiet", "metrics/quickstart/faces-dense.json", "metrics/quickstart/faces-dense.history.csv"
+    )
+    assert project.repro("report@quickstart") == {"report@quickstart"}
+    assert "faces-dense" not in (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_leaves_what_was_there(project: Project, sent: signal.Signals, status: int) -> None:
+    project.replace(
+        "params.yaml", DENSE_DIGITS, DENSE_DIGITS.replace("epochs: 150", "epochs: 999999").replace("15}", "99999}")
+    )
+    folders = [project.folder / "data", project.folder / "metrics"]
+    before = [bytes_of(folder) for folder in folders]
+    command = [
+        "python",
+        "-c",
+        "import stages.train as t, stages.command as c; print('ready', flush=True); c.run(t.main)",
+    ]
+    with subprocess.Popen(
+        [*command, "digits-dense"], cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as training:
+        assert training.stdout is not None
+        assert training.stdout.readline() == "ready\n"
+        time.sleep(2)  # into the epochs
+        training.send_signal(sent)
+        _, errors = training.communicate(timeout=60)
+    assert training.returncode == status
+    assert "no output was written" in errors
+    assert "Traceback" not in errors
+    assert [bytes_of(folder) for folder in folders] == before
+
+
+def test_a_training_that_diverges_is_one_line_and_no_model(project: Project) -> None:
+    project.replace("params.yaml", DENSE_DIGITS, DENSE_DIGITS.replace("1e-3", "1e30"))
+    done = project.run("dvc", "repro", "train@digits-dense")
+    assert done.returncode != 0
+    assert "error: expected a finite loss, got" in done.stderr
+    assert "lower `learning_rate`" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (project.folder / "data/models/digits-dense").exists()
+
+
+def test_nothing_prepared_says_what_to_run(fresh: Project) -> None:
+    for stage, name, advice in (
+        ("prepare", "digits", "found none: see datasets.digits.source, or dvc repro download@digits"),
+        ("train", "digits-dense", "expected data/prepared/digits/train.npy, found none: dvc repro prepare@digits"),
+        ("evaluate", "digits-dense", "found none: dvc repro train@digits-dense"),
+        ("plot", "digits-dense", "found none: dvc repro evaluate@digits-dense"),
+    ):
+        done = fresh.run("python", "-m", f"stages.{stage}", name)
+        assert done.returncode == 1, stage
+        assert done.stderr.startswith("error: "), done.stderr
+        assert done.stderr.endswith(f"{advice}\n"), done.stderr
+
+
+def test_a_disk_that_is_full_is_one_line(project: Project) -> None:
+    before = bytes_of(project.folder / "data")
+    # A limit on the size of files, which the system reports as it does a full disk: in the middle of a write.
+    script = (
+        "import errno, os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
+        "import stages.command as c, stages.train as t; sys.argv = ['train', 'digits-dense']; c.run(t.main)"
+    )
+    done = project.run("python", "-c", script)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert bytes_of(project.folder / "data") == before
+
+
+@needs_mirror
+def test_real_upstream_files_become_prepared_data_sets(fresh: Project) -> None:
+    for dataset in ("mnist", "olivetti"):
+        for stage in ("download", "prepare"):
+            fresh.ok("python", "-m", f"stages.{stage}", dataset, mirror=DATASETS)
+    prepared = fresh.folder / "data/prepared"
+    counts = {
+        dataset: [
+            len(np.load(prepared / dataset / f"{split}.npy", mmap_mode="r")) for split in ("train", "val", "test")
+        ]
+        for dataset in ("mnist", "olivetti")
+    }
+    assert counts == {"mnist": [54000, 6000, 10000], "olivetti": [320, 40, 40]}
+    meta = json.loads((prepared / "olivetti/meta.json").read_text(encoding="utf-8"))
+    assert meta["shape"] == [1, 64, 64]
+    assert len(meta["classes"]) == 40
+    assert meta["citation"] == load(fresh.folder / "params.yaml").dataset("olivetti").citation
