@@ -9,12 +9,14 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 READY := .venv/.ready
 
-.PHONY: help quickstart repro test lint lock clean
+.PHONY: help quickstart repro test lint prune iiitm lock clean
 
 help:
 	@echo "make quickstart  set up, then run the pipeline on images that come with the dependencies"
 	@echo "make repro       the whole pipeline, downloads included (the same as: dvc repro)"
 	@echo "make test        lint, types and tests"
+	@echo "make prune       remove what is left of models that params.yaml no longer has"
+	@echo "make iiitm       switch on the data set IIITM Face, for those who have its images"
 	@echo "make lock        resolve pyproject.toml into requirements.txt again"
 	@echo "make clean       remove .venv; data, models and the DVC cache stay"
 
@@ -42,6 +44,14 @@ $(READY): requirements.txt
 	@.venv/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
 	@.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirement requirements.txt
 	@touch $@
+
+prune: $(READY)
+	@python -m stages.prune
+
+# One switch for all that params.yaml has on IIITM Face, whose images each user has to supply.
+iiitm:
+	@sed -i.old 's/^#iiitm //' params.yaml && rm params.yaml.old
+	@echo "IIITM Face is on in params.yaml. Put the path of its images into downloads.iiitm-face.urls, then: dvc repro"
 
 # Dropped from the lock: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
 # CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU.

@@ -3,21 +3,31 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from stages.errors import UserError
 
 
 def run(main: Callable[[str], None]) -> None:
-    """Call `main` with the name on the command line; exit with 1 on bad input, 130 on SIGINT, 143 on SIGTERM."""
-    parser = argparse.ArgumentParser(prog=f"python -m {main.__module__}", description=main.__doc__)
+    """Call `main` with the name on the command line."""
+    stage = Path(main.__code__.co_filename).stem
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=main.__doc__)
     parser.add_argument("name", help="a key of params.yaml")
     name = parser.parse_args().name
+    with guarded():
+        main(name)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn errors into one line and an exit status: 1 for bad input, 130 for SIGINT, 143 for SIGTERM."""
     # SIGTERM is what schedulers send: unwind as for Ctrl-C, so that half-written outputs are removed.
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        main(name)
+        yield
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

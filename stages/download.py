@@ -1,27 +1,46 @@
-"""Fetch one data set's upstream files -> data/raw/<dataset>/."""
+"""Fetch and unpack one data set's upstream files -> data/raw/<name>/."""
 
 import os
 
 from stages import command, config
+from stages.datasets.archives import is_archive, unpack
 from stages.datasets.fetch import PACKAGE, fetch
 from stages.files import whole_folder
 from stages.paths import RAW
+from stages.schema import RemoteFile
 
 
 def main(name: str) -> None:
-    """Fetch one data set's upstream files and verify them."""
+    """Fetch one data set's upstream files, verify them and unpack archives."""
     files = config.load().download(name)
     with whole_folder(RAW / name) as folder:
         for entry in files:
-            address = fetch(folder / entry.file, [*mirrors(name, entry.urls), *entry.urls], entry.sha256, name)
-            print(f"{entry.file}: verified, from {address}")
+            target = folder / entry.file
+            urls = [*mirrors(name, entry), *entry.urls]
+            address = fetch(target, urls, entry.sha256, entry.by_hand or supply(name, entry))
+            print(f"{entry.file}: {'verified, ' if entry.sha256 else ''}from {address}")
+            if is_archive(target):
+                count = unpack(target, folder)
+                target.unlink()
+                print(f"{entry.file}: unpacked {count} files")
 
 
-def mirrors(dataset: str, urls: tuple[str, ...]) -> list[str]:
-    """Say what HOURGLASS_MIRROR puts before `urls`: nothing where they are in the dependencies anyway."""
+def mirrors(name: str, entry: RemoteFile) -> list[str]:
+    """Say what HOURGLASS_MIRROR puts before an entry's urls: nothing where they are in the dependencies anyway."""
     mirror = os.environ.get("HOURGLASS_MIRROR", "")
-    bundled = all(url.startswith(PACKAGE) for url in urls)
-    return [f"{mirror.rstrip('/')}/{dataset}/"] if mirror and not bundled else []
+    return [f"{mirror.rstrip('/')}/{name}/"] if mirror and not bundled(entry) else []
+
+
+def bundled(entry: RemoteFile) -> bool:
+    """Tell whether a file comes inside the project's dependencies."""
+    return bool(entry.urls) and all(url.startswith(PACKAGE) for url in entry.urls)
+
+
+def supply(name: str, entry: RemoteFile) -> str:
+    """Say how to supply a file that no source gives."""
+    if bundled(entry):
+        return "These files come with the dependencies: remove .venv and set it up again"
+    return f"To supply it by hand, save it as <folder>/{name}/{entry.file} and set HOURGLASS_MIRROR=<folder>"
 
 
 if __name__ == "__main__":

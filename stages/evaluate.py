@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from stages import command, config
-from stages.datasets.prepared import Bytes, open_split
-from stages.files import rounded, whole_folder, write_csv, write_json
+from stages.datasets.prepared import Bytes, array_file, open_split
+from stages.files import rounded, whole_file, whole_folder, write_csv, write_json
 from stages.metrics import quality
 from stages.metrics import ssim as structural
 from stages.metrics.size import size
@@ -23,6 +23,7 @@ from stages.models.autoencoder import Autoencoder, scale
 from stages.models.store import load_model
 from stages.paths import EVALUATED, METRICS, MODELS, PREPARED
 from stages.progress import progress
+from stages.schema import Model
 from stages.training.device import choose_device
 
 Scores = dict[str, NDArray[np.float64]]  # a metric's name -> its value for each image
@@ -35,27 +36,29 @@ def main(name: str) -> None:
     device = choose_device()
     model, _ = load_model(MODELS / name, device)
     images = open_split(PREPARED / settings.dataset / "test.npy")
-    with whole_folder(EVALUATED / settings.group / name) as folder:
+    metrics = METRICS / settings.group / f"{name}.json"
+    with whole_folder(EVALUATED / settings.group / name) as folder, whole_file(metrics) as partial:
         scores = evaluate(model, images, folder, device, name)
         means = {metric: rounded(values.mean()) for metric, values in scores.items()}
         write_json(folder / "about.json", about(settings, model))
         write_scores(folder / "scores.csv", scores)
-        write_json(METRICS / settings.group / f"{name}.json", means | size(model.latent_dim, model.image_shape))
+        write_json(partial, means | size(model.latent_dim, model.image_shape))
     print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in means.items()))
 
 
 def evaluate(model: Autoencoder, images: Bytes, folder: Path, device: torch.device, name: str) -> Scores:
     """Write the latents and reconstructions of all images, batch by batch, and return their scores."""
-    create = np.lib.format.open_memmap
-    latents = create(folder / "latents.npy", "w+", np.float32, (len(images), model.latent_dim))
-    reconstructions = create(folder / "reconstructions.npy", "w+", np.uint8, images.shape)
     batches = []
-    with progress(len(images), name, "img") as bar:
+    with (
+        array_file(folder / "latents.npy", "<f4", (len(images), model.latent_dim)) as latents,
+        array_file(folder / "reconstructions.npy", "|u1", images.shape) as reconstructions,
+        progress(len(images), name, "img") as bar,
+    ):
         for rows in batch_slices(images):
             originals = scale(torch.from_numpy(np.array(images[rows])).to(device))
             encoded, decoded = reconstruct(model, originals)
-            latents[rows] = encoded.cpu().numpy()
-            reconstructions[rows] = decoded.mul(255).round().byte().cpu().numpy()
+            latents.write(encoded.cpu().numpy().astype("<f4").tobytes())
+            reconstructions.write(decoded.mul(255).round().byte().cpu().numpy().tobytes())
             batches.append(score(originals.cpu().numpy(), decoded.cpu().numpy()))
             bar.update(rows.stop - rows.start)
     return {metric: np.concatenate([batch[metric] for batch in batches]) for metric in batches[0]}
@@ -84,7 +87,7 @@ def score(images: quality.Images, reconstructions: quality.Images) -> Scores:
     return scores
 
 
-def about(settings: config.Model, model: Autoencoder) -> dict[str, object]:
+def about(settings: Model, model: Autoencoder) -> dict[str, object]:
     """Say what a report needs to know beside the numbers."""
     reason = structural.why_not(model.image_shape)
     return {"dataset": settings.dataset, "family": settings.family, "left_out": {"ssim": reason} if reason else {}}

@@ -1,4 +1,4 @@
-"""Write files and folders whole or not at all."""
+"""Write files and folders whole or not at all, and tell what no one meant to be a file."""
 
 import csv
 import json
@@ -6,9 +6,15 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 PARTIAL = ".partial"  # git and DVC ignore names that end so
+LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")  # what systems leave beside files
+
+
+def litter(name: str) -> bool:
+    """Tell whether a path is such a file, or lies in such a folder."""
+    return any(part in LITTER or part.startswith("._") for part in PurePosixPath(name).parts)
 
 
 @contextmanager
@@ -20,6 +26,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         yield partial
         if target.exists():
             replaced = target.with_name(f".{target.name}.replaced{PARTIAL}")
+            _remove(replaced)  # of a run that was killed right here
             os.replace(target, replaced)
             os.replace(partial, target)
             shutil.rmtree(replaced)
@@ -31,22 +38,28 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """Yield a path beside `target` that takes its place when the block ends well, and is removed when not."""
+    """Yield a path beside `target`, for a file or a new folder; when the block ends well, it takes its place."""
     partial = _partial(target)
     try:
         yield partial
         os.replace(partial, target)
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _partial(target: Path) -> Path:
     """Make room beside `target`, and clear away what a killed run left there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}{PARTIAL}")
-    if partial.is_dir():
-        shutil.rmtree(partial)
-    partial.unlink(missing_ok=True)
+    _remove(partial)
     return partial
 
 

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from stages import command, config
-from stages.datasets.prepared import open_split, read_labels
+from stages.datasets.prepared import open_array, open_split, read_labels
 from stages.errors import UserError
 from stages.figures.latents import draw_latents
 from stages.figures.reconstructions import draw_reconstructions
@@ -34,7 +32,7 @@ def main(name: str) -> None:
 def plot_reconstructions(target: Path, test_split: Path, evaluated: Path, title: str) -> None:
     """Draw a few test images, spread over the whole split, with the scores of each."""
     originals = open_split(test_split)
-    reconstructions = open_split(evaluated / "reconstructions.npy")
+    reconstructions = open_split(evaluated / "reconstructions.npy", "evaluate")
     chosen = spread(len(originals), COLUMNS)
     metric, name = ("ssim", "SSIM") if "ssim" in (scores := read_csv(evaluated / "scores.csv"))[0] else ("mse", "MSE")
     captions = [f"{name} {float(scores[index][metric]):.3f}" for index in chosen]
@@ -43,7 +41,7 @@ def plot_reconstructions(target: Path, test_split: Path, evaluated: Path, title:
 
 def plot_latents(target: Path, labels_file: Path, evaluated: Path, title: str) -> None:
     """Draw the latents of the test split, thinned out where there are very many."""
-    latents = np.load(evaluated / "latents.npy", mmap_mode="r", allow_pickle=False)
+    latents = open_array(evaluated / "latents.npy", "evaluate")
     labels = read_labels(labels_file, "test")
     chosen = spread(len(latents), POINTS)
     save(draw_latents(latents[chosen], [labels[index] for index in chosen], title), target)

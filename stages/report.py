@@ -11,6 +11,7 @@ from stages.figures.comparison import Bar, draw_comparison
 from stages.figures.style import save
 from stages.files import whole_file
 from stages.paths import EVALUATED, METRICS, PLOTS, REPORTS
+from stages.schema import Group
 
 BASELINE = "pca"  # the family that stands first
 PICTURES = ("reconstructions", "latents", "training")  # in this order
@@ -59,15 +60,16 @@ def main(name: str) -> None:
         draw(picture, group.title, results)
 
 
-def collect(name: str, group: config.Group, members: set[str]) -> list[Result]:
+def collect(name: str, group: Group, members: set[str]) -> list[Result]:
     """Read what `evaluate` left of every model in the group's folder."""
     results = []
     for path in sorted((METRICS / name).glob("*.json")):
         if path.stem not in members:
-            raise UserError(
-                f"{path}: expected a model of group {name}, got one that params.yaml does not name: git rm it"
-            )
-        about = json.loads((EVALUATED / name / path.stem / "about.json").read_text(encoding="utf-8"))
+            raise UserError(f"{path}: expected a model of group {name} in params.yaml, found none: make prune")
+        described = EVALUATED / name / path.stem / "about.json"
+        if not described.exists():
+            raise UserError(f"expected {described}, found none: dvc repro evaluate@{path.stem}")
+        about = json.loads(described.read_text(encoding="utf-8"))
         metrics = json.loads(path.read_text(encoding="utf-8"))
         published = group.published.get(path.stem)
         figures = {key: value for key in PUBLISHED if published and (value := getattr(published, key)) is not None}
@@ -113,8 +115,8 @@ def pictures(group: str, results: list[Result]) -> str:
     lines = ["", "## Pictures", "", f"![all models](../../{PLOTS / 'reports' / group}.png)"]
     for result in results:
         lines += ["", f"### {result.name}", ""]
-        files = sorted((PLOTS / group / result.name).glob("*.png"), key=lambda path: PICTURES.index(path.stem))
-        lines += [f"![{result.name}: {path.stem}](../../{path})" for path in files]
+        files = [PLOTS / group / result.name / f"{picture}.png" for picture in PICTURES]
+        lines += [f"![{result.name}: {path.stem}](../../{path})" for path in files if path.exists()]
     return "\n".join(lines) + "\n"
 
 

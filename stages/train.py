@@ -1,6 +1,7 @@
 """Fit one model -> data/models/<model>/ and metrics/<group>/<model>.history.csv."""
 
 import hashlib
+import math
 import time
 from dataclasses import asdict, fields
 from importlib.metadata import version
@@ -11,12 +12,14 @@ import torch
 
 from stages import command, config
 from stages.datasets.prepared import Bytes, open_split
-from stages.files import rounded, whole_folder, write_csv, write_json
+from stages.errors import UserError
+from stages.files import rounded, whole_file, whole_folder, write_csv, write_json
 from stages.models.autoencoder import Autoencoder, Solvable, scale
 from stages.models.families import build
 from stages.models.store import save_model
 from stages.paths import METRICS, MODELS, PREPARED, TIMING
 from stages.progress import progress
+from stages.schema import GradientDescent, Model
 from stages.training.device import choose_device, describe_device
 from stages.training.optimizers import make_optimizer
 from stages.training.trainer import Epoch, train, validate
@@ -28,26 +31,28 @@ def main(name: str) -> None:
     prepared = PREPARED / settings.dataset
     splits = open_split(prepared / "train.npy"), open_split(prepared / "val.npy")
     description = describe(settings, splits)
+    check_latent(settings.network.latent_dim, description["image_shape"])
     device = choose_device()
     recipe = settings.training
     model = build(settings.family, description["image_shape"], description["network"], getattr(recipe, "seed", 0))
     model.to(device)
     started = time.perf_counter()
-    if isinstance(recipe, config.GradientDescent):
+    if isinstance(recipe, GradientDescent):
         history = descend(model, recipe, splits, device, name)
     else:
         history = solve(model, splits, device)
     seconds = time.perf_counter() - started
-    with whole_folder(MODELS / name) as folder:
+    table = METRICS / settings.group / f"{name}.history.csv"
+    with whole_folder(MODELS / name) as folder, whole_file(table) as partial:
         save_model(folder, model, description)
         rows = [[row.epoch, rounded(row.train_loss), rounded(row.val_loss)] for row in history]
-        write_csv(METRICS / settings.group / f"{name}.history.csv", [entry.name for entry in fields(Epoch)], rows)
-        write_timing(name, device, seconds, len(history), len(splits[0]))
+        write_csv(partial, [entry.name for entry in fields(Epoch)], rows)
+    write_timing(name, device, seconds, len(history), len(splits[0]))
     print(f"{name}: validation loss {history[-1].val_loss:.4g} after {len(history)} epochs, {seconds:.1f} s")
 
 
 def descend(
-    model: Autoencoder, recipe: config.GradientDescent, splits: tuple[Bytes, Bytes], device: torch.device, name: str
+    model: Autoencoder, recipe: GradientDescent, splits: tuple[Bytes, Bytes], device: torch.device, name: str
 ) -> list[Epoch]:
     """Train by gradient descent, with a progress bar."""
     optimizer = make_optimizer(
@@ -83,7 +88,7 @@ def solve(model: Autoencoder, splits: tuple[Bytes, Bytes], device: torch.device)
     return [Epoch(1, *losses)]
 
 
-def describe(settings: config.Model, splits: tuple[Bytes, Bytes]) -> dict[str, Any]:
+def describe(settings: Model, splits: tuple[Bytes, Bytes]) -> dict[str, Any]:
     """Gather config.json: all that is needed to build the network again, and what it was made from."""
     digest = hashlib.sha256()
     for images in splits:
@@ -96,6 +101,13 @@ def describe(settings: config.Model, splits: tuple[Bytes, Bytes]) -> dict[str, A
         "dataset_sha256": digest.hexdigest(),  # of the bytes of the train and val splits, one after the other
         "versions": {package: version(package).partition("+")[0] for package in ("torch", "numpy", "scikit-learn")},
     }
+
+
+def check_latent(latent_dim: int, image_shape: tuple[int, ...]) -> None:
+    """Refuse a latent that is larger than the image, where params.yaml could not tell because it states no size."""
+    values = math.prod(image_shape)
+    if latent_dim > values:
+        raise UserError(f"expected latent_dim of at most {values}, the values of an image, got {latent_dim}")
 
 
 def write_timing(name: str, device: torch.device, seconds: float, epochs: int, images: int) -> None:

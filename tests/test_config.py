@@ -9,7 +9,33 @@ from stages.errors import UserError
 
 from .conftest import ROOT, Project
 
-PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+# One of everything, so that the tests do not depend on what users add to the project's own.
+PARAMS = """
+downloads:
+  digits:
+    - {file: digits.csv.gz, urls: [package:sklearn/datasets/data/], sha256: [0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]}
+datasets:
+  digits: {source: data/raw/digits, format: csv, options: {white: 16}, size: [8, 8], licence: CC BY 4.0}
+  mnist: {source: data/raw/mnist, format: idx, size: [28, 28], split: official, fractions: [0.9, 0.1, 0]}
+  photos: {source: photos, format: folder, options: {labels: pattern, pattern: '(?P<label>[a-z]+).*'}}
+models:
+  digits-pca: {group: quickstart, dataset: digits, family: pca, network: {latent_dim: 8}, training: {}}
+  digits-dense:
+    group: quickstart
+    dataset: digits
+    family: dense
+    network: {hidden: [256, 64], latent_dim: 8}
+    training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}
+  mnist-dense:
+    group: published
+    dataset: mnist
+    family: dense
+    network: {hidden: [300], latent_dim: 4}
+    training: {epochs: 50, batch_size: 256, optimizer: adadelta, learning_rate: 1, rho: 0.8}
+groups:
+  quickstart: {title: Quick}
+  published: {title: Published, published: {mnist-dense: {mse: 0.045, source: its code}}}
+"""
 
 
 def load_with(tmp_path: Path, old: str, new: str) -> config.Config:
@@ -21,10 +47,16 @@ def load_with(tmp_path: Path, old: str, new: str) -> config.Config:
 
 
 def test_own_params_are_right() -> None:
-    settings = config.load(ROOT / "params.yaml")
+    config.load(ROOT / "params.yaml")
+
+
+def test_values_come_through(tmp_path: Path) -> None:
+    settings = load_with(tmp_path, "", "")
     assert settings.model("mnist-dense").training.learning_rate == 1
-    assert settings.model("olivetti-dense").training.learning_rate == 0.001  # written 1e-3
-    assert settings.dataset("olivetti").image_shape == (1, 64, 64)
+    assert settings.model("digits-dense").training.learning_rate == 0.001  # written 1e-3
+    assert settings.dataset("mnist").image_shape == (1, 28, 28)
+    assert settings.dataset("photos").image_shape is None
+    assert settings.download("digits")[0].file == "digits.csv.gz"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +65,7 @@ def test_own_params_are_right() -> None:
         ("latent_dim: 8}", "latent_dm: 8}", "models.digits-pca.network: unknown key 'latent_dm'; did you mean 'latent_dim'?"),
         ("batch_size: 64", "bach_size: 64", "models.digits-dense.training: unknown key 'bach_size'; did you mean 'batch_size'?"),
         ("\nmodels:", "\nmodel:", "unknown key 'model'; did you mean 'models'?"),
-        ("    licence: CC BY 4.0", "    license: CC BY 4.0", "datasets.digits: unknown key 'license'; did you mean 'licence'?"),
+        ("licence: CC BY 4.0", "license: CC BY 4.0", "datasets.digits: unknown key 'license'; did you mean 'licence'?"),
         ("epochs: 150", "epochs: ten", "models.digits-dense.training.epochs: expected a valid integer, got 'ten'"),
         ("epochs: 150", "epochs: 1.5", "models.digits-dense.training.epochs: expected a valid integer, got 1.5"),
         ("epochs: 150", "epochs: 0", "models.digits-dense.training.epochs: expected greater than 0, got 0"),
@@ -48,8 +80,14 @@ def test_own_params_are_right() -> None:
         ("fractions: [0.9, 0.1, 0]", "fractions: [0.9, 0.2, 0]", "expected train, val and test that add to 1, got 1.1"),
         ("fractions: [0.9, 0.1, 0]", "fractions: [0.8, 0.1, 0.1]", "expected 0 for test, got 0.1"),
         ("rho: 0.8", "betas: [0.9, 0.99]", "'betas' belongs to optimizer adam, got optimizer adadelta"),
-        ("  olivetti:\n", "  Olivetti faces:\n", "downloads.Olivetti faces: expected a name of small letters"),
-        ("      mnist-dense: {mse", "      mnist-dens: {mse", "got 'mnist-dens'; did you mean 'mnist-dense'?"),
+        ("  mnist: {", "  MNIST digits: {", "datasets.MNIST digits: expected a name of small letters"),
+        ("{mnist-dense: {mse", "{mnist-dens: {mse", "got 'mnist-dens'; did you mean 'mnist-dense'?"),
+        ("groups:\n", "groups:\n  empty: {title: Empty}\n", "groups.empty: expected a model with `group: empty`, found none"),
+        ("latent_dim: 8}", "latent_dim: 8, 5: 3}", "models.digits-pca.network: unknown key '5'"),
+        ("latent_dim: 8}", "latent_dim: 8, null: 3}", "models.digits-pca.network: unknown key 'None'"),
+        ("optimizer: adadelta, learning_rate: 1, rho: 0.8", "learning_rate: 1, betas: [0.9, 1.0]", "betas.1: expected less than 1, got 1.0"),
+        ("(?P<label>[a-z]+).*", "[a-z", "expected a regular expression, got '[a-z'"),
+        ("(?P<label>[a-z]+).*", "[a-z]+", "`labels: pattern` expects a `pattern` with a group (?P<label>...)"),
         ("groups:\n", "groups:\n  timing: {title: Times}\n", "'timing' is the name of a folder of metrics/"),
         ("format: idx", "format: [", "expected valid YAML, got: while parsing"),
     ],
@@ -67,9 +105,7 @@ def test_missing_params_say_where_to_run(tmp_path: Path) -> None:
 
 
 def test_a_stage_refuses_before_any_work(fresh: Project) -> None:
-    fresh.replace(
-        "params.yaml", "network: {hidden: [256, 64], latent_dim: 8}", "network: {hiden: [256, 64], latent_dim: 8}"
-    )
+    fresh.replace("params.yaml", "hidden: [256, 64]", "hiden: [256, 64]")
     done = fresh.run("dvc", "repro", "report@quickstart")
     assert done.returncode != 0
     assert "error: params.yaml: models.digits-dense.network: unknown key 'hiden'; did you mean 'hidden'?" in done.stderr

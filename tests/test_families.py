@@ -8,11 +8,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from stages.config import NETWORKS
 from stages.errors import UserError
 from stages.models.autoencoder import Autoencoder, Solvable, scale
 from stages.models.families import FAMILIES, build
 from stages.models.store import load_model, save_model
+from stages.schema import NETWORKS
 
 SHAPES = [(1, 8, 8), (1, 9, 7), (3, 5, 13), (1, 1, 4)]
 NETWORK: dict[str, dict[str, object]] = {"dense": {"latent_dim": 3, "hidden": [11, 6]}, "pca": {"latent_dim": 3}}
@@ -108,6 +108,16 @@ def test_dense_is_the_published_network() -> None:
     assert widths == [(784, 300), (300, 4), (4, 300), (300, 784)]
     slopes = [layer.negative_slope for layer in model.modules() if isinstance(layer, torch.nn.LeakyReLU)]
     assert slopes == [0.3] * 4  # after every layer, the last included
+
+
+def test_dense_is_mirrored_and_ends_as_told() -> None:
+    model = build("dense", (1, 4, 4), {"latent_dim": 2, "hidden": [9, 5], "output_activation": "sigmoid"})
+    assert isinstance(model.decoder, torch.nn.Sequential)
+    layers = [
+        layer for layer in model.modules() if isinstance(layer, torch.nn.Linear | torch.nn.ReLU | torch.nn.Sigmoid)
+    ]
+    shapes = [layer.out_features if isinstance(layer, torch.nn.Linear) else type(layer).__name__ for layer in layers]
+    assert shapes == [9, "ReLU", 5, "ReLU", 2, 5, "ReLU", 9, "ReLU", 16, "Sigmoid"]
 
 
 def test_a_damaged_weights_file_is_one_line(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """A file is taken from the first source that gives it intact."""
 
+import gzip
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from stages import config
-from stages.datasets.fetch import fetch
+from stages.datasets.fetch import CHUNK, fetch
 from stages.errors import UserError
 
 from .conftest import Project
 
-CONTENT = b"grey values" * 1000
+CONTENT = bytes(range(256)) * (4 * CHUNK // 256)
 SHA256 = (hashlib.sha256(CONTENT).hexdigest(),)
 
 
@@ -26,15 +28,22 @@ class QuietHandler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+@contextmanager
+def serve(handler: Callable[..., SimpleHTTPRequestHandler]) -> Iterator[str]:
+    """Serve on this machine, and give the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """Serve a folder on this machine: the folder, and its address."""
+    """Serve a folder: the folder, and its address."""
     folder = tmp_path / "served"
     folder.mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with serve(partial(QuietHandler, directory=folder)) as address:
+        yield folder, address
 
 
 def test_sources_are_tried_in_turn(tmp_path: Path, served: tuple[Path, str]) -> None:
@@ -43,21 +52,91 @@ def test_sources_are_tried_in_turn(tmp_path: Path, served: tuple[Path, str]) -> 
     (folder / "other.gz").write_bytes(b"<html>not what you asked for</html>")
     wrong = [f"{tmp_path}/nowhere/", "package:no_such_package/", f"{address}other.gz", f"{address}absent/"]
     target = tmp_path / "raw" / "images.gz"
-    assert fetch(target, [*wrong, address], SHA256, "set") == f"{address}images.gz"
+    assert fetch(target, [*wrong, address], SHA256, "") == f"{address}images.gz"
     assert target.read_bytes() == CONTENT
 
 
 def test_no_source_says_all_that_was_tried_and_leaves_nothing(tmp_path: Path, served: tuple[Path, str]) -> None:
     _, address = served
     target = tmp_path / "raw" / "images.gz"
+    waits: list[float] = []
     with pytest.raises(UserError) as refused:
-        fetch(target, [f"{tmp_path}/nowhere/", address, "http://127.0.0.1:9/"], SHA256, "my-set")
+        fetch(
+            target, [f"{tmp_path}/nowhere/", address, "http://127.0.0.1:9/"], SHA256, "By hand: so.", wait=waits.append
+        )
+    assert waits == [1, 2, 4, 8]  # where nobody answered, and not where the answer was no
     message = str(refused.value)
     assert f"{tmp_path}/nowhere/images.gz: No such file" in message
     assert f"{address}images.gz: HTTP status 404" in message
     assert "http://127.0.0.1:9/images.gz: no connection" in message
-    assert "save it as <folder>/my-set/images.gz and set HOURGLASS_MIRROR=<folder>" in message
+    assert message.endswith("By hand: so.")
     assert list(target.parent.iterdir()) == []
+
+
+class UnreliableHandler(SimpleHTTPRequestHandler):
+    """Serve CONTENT, but stop after half of what is asked for, twice; it can resume if `resumes`."""
+
+    resumes = True
+    stops = 2
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        start = 0
+        if self.resumes and "Range" in self.headers and self.headers["If-Range"] == '"one"':
+            start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        rest = CONTENT[start:]
+        asked.append(start)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.send_header("ETag", '"one"')
+        self.end_headers()
+        self.wfile.write(rest[: len(rest) // 2] if len(asked) <= self.stops else rest)
+
+
+asked: list[int] = []  # where each answer began
+
+
+@pytest.mark.parametrize(
+    ("resumes", "stops", "begins"),
+    [(True, 2, [0, len(CONTENT) // 2, len(CONTENT) * 3 // 4]), (False, 2, [0, 0, 0])],
+)
+def test_a_server_that_stops_halfway(tmp_path: Path, resumes: bool, stops: int, begins: list[int]) -> None:
+    asked.clear()
+    handler = type("Handler", (UnreliableHandler,), {"resumes": resumes, "stops": stops})
+    with serve(handler) as address:
+        target = tmp_path / "images.gz"
+        fetch(target, [address], SHA256, "", wait=lambda _: None)
+    assert asked == begins
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_server_that_always_stops_halfway(tmp_path: Path) -> None:
+    asked.clear()
+    handler = type("Handler", (UnreliableHandler,), {"resumes": False, "stops": 99})
+    with serve(handler) as address, pytest.raises(UserError, match="5 times"):
+        fetch(tmp_path / "images.gz", [address], (), "", wait=lambda _: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_page_with_status_200(tmp_path: Path, served: tuple[Path, str]) -> None:
+    folder, address = served
+    (folder / "page.html").write_text("<html>Please log in</html>", encoding="utf-8")
+    with pytest.raises(UserError, match=r"expected a file, got a web page \(HTML\)"):
+        fetch(tmp_path / "images.zip", [f"{address}page.html"], (), "")
+    assert not (tmp_path / "images.zip").exists()
+
+
+def test_a_gz_may_be_packed_in_another_way(tmp_path: Path) -> None:
+    (tmp_path / "debian").mkdir()
+    (tmp_path / "debian" / "images.gz").write_bytes(gzip.compress(CONTENT, compresslevel=1))
+    target = tmp_path / "images.gz"
+    fetch(target, [f"{tmp_path}/debian/"], SHA256, "")
+    assert gzip.decompress(target.read_bytes()) == CONTENT
+    with pytest.raises(UserError, match="expected SHA-256"):
+        fetch(target, [f"{tmp_path}/debian/"], ("0" * 64,), "")
 
 
 def test_wrong_checksum_names_both_and_keeps_what_was_there(tmp_path: Path) -> None:
@@ -66,7 +145,7 @@ def test_wrong_checksum_names_both_and_keeps_what_was_there(tmp_path: Path) -> N
     target = tmp_path / "images.gz"
     target.write_bytes(CONTENT)
     with pytest.raises(UserError, match=f"expected SHA-256 {SHA256[0]}, got [0-9a-f]{{64}}"):
-        fetch(target, [f"{tmp_path}/mirror/"], SHA256, "set")
+        fetch(target, [f"{tmp_path}/mirror/"], SHA256, "")
     assert target.read_bytes() == CONTENT
 
 
@@ -84,4 +163,5 @@ def test_mirror_comes_first_and_a_failed_stage_leaves_nothing(fresh: Project, tm
     assert done.stderr.index(f"{mirror}/olivetti/olivettifaces.mat: expected SHA-256") < done.stderr.index(
         "127.0.0.1:9"
     )
+    assert "save it as <folder>/olivetti/olivettifaces.mat and set HOURGLASS_MIRROR=<folder>" in done.stderr
     assert not list((fresh.folder / "data" / "raw").iterdir())

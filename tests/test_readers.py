@@ -1,5 +1,6 @@
 """Readers give back what is in a file, and refuse a file that is not what it says."""
 
+import contextlib
 import gzip
 import hashlib
 import struct
@@ -11,12 +12,13 @@ import scipy.io
 from numpy.typing import NDArray
 
 from stages.datasets import csv, idx, matlab, npy
-from stages.datasets.raw import RawImages
+from stages.datasets.raw import RawImages, Target
 from stages.errors import UserError
 
 from .conftest import DATASETS, needs_mirror
 
 SIZE = (3, 5)
+TARGET = Target(SIZE, "grey")
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def idx_folder(tmp_path: Path, pixels: NDArray[np.uint8]) -> Path:
 
 
 def test_idx(idx_folder: Path, pixels: NDArray[np.uint8]) -> None:
-    raw = idx.read(idx_folder, SIZE)
+    raw = idx.read(idx_folder, TARGET)
     assert np.array_equal(stacked(raw), pixels)
     assert raw.labels == ["0", "1", "2", "3", "4", "5"]
     assert raw.official_test is not None
@@ -56,7 +58,7 @@ def test_idx_truncated_gzip(idx_folder: Path) -> None:
     path = idx_folder / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-12])
     with pytest.raises(UserError, match=r"damaged one .*: fetch it again"):
-        idx.read(idx_folder, SIZE)
+        idx.read(idx_folder, TARGET)
 
 
 @pytest.mark.parametrize(("announced", "message"), [(9, "got 60 bytes"), (3, "got more"), (2**31, "got 60 bytes")])
@@ -65,26 +67,26 @@ def test_idx_header_that_lies(idx_folder: Path, pixels: NDArray[np.uint8], annou
     data[4:8] = struct.pack(">I", announced)
     (idx_folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(data)))
     with pytest.raises(UserError, match=message):
-        idx.read(idx_folder, SIZE)
+        idx.read(idx_folder, TARGET)
 
 
 def test_idx_of_another_type(idx_folder: Path) -> None:
     (idx_folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"\x00\x00\x0d\x01" + bytes(8)))
     with pytest.raises(UserError, match="expected an idx header for 1 dimensions of bytes, got 00000d01"):
-        idx.read(idx_folder, SIZE)
+        idx.read(idx_folder, TARGET)
 
 
 def test_idx_label_for_every_image(idx_folder: Path) -> None:
     (idx_folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(np.zeros(3, np.uint8))))
     with pytest.raises(UserError, match="expected a label for 4 images, got 3"):
-        idx.read(idx_folder, SIZE)
+        idx.read(idx_folder, TARGET)
 
 
 def test_csv(tmp_path: Path) -> None:
     rows = np.arange(12).reshape(2, 6)
     table = np.hstack([rows, [[7], [3]]])
     np.savetxt(tmp_path / "images.csv", table, delimiter=",")
-    raw = csv.read(tmp_path, (2, 3), white=11)
+    raw = csv.read(tmp_path, Target((2, 3), "grey"), white=11)
     assert np.array_equal(stacked(raw), np.rint(rows / 11 * 255).reshape(2, 2, 3))
     assert raw.labels == ["7", "3"]
 
@@ -92,6 +94,7 @@ def test_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("1,2,3,4,5,6,nan\n", "expected a number as every row's label"),
         ("1,2,3\n", "expected 6 values and a label in a row"),
         ("a,b\n", "table of numbers"),
         ("1,2,3,4,5,99,0\n", "0 to 11"),
@@ -100,31 +103,71 @@ def test_csv(tmp_path: Path) -> None:
 def test_bad_csv(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "images.csv").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
-        csv.read(tmp_path, (2, 3), white=11)
+        csv.read(tmp_path, Target((2, 3), "grey"), white=11)
 
 
 def test_npy(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
     np.save(tmp_path / "images.npy", pixels / 255)
-    assert np.array_equal(stacked(npy.read(tmp_path, SIZE, white=1, count=4)), pixels[:4])
+    assert np.array_equal(stacked(npy.read(tmp_path, TARGET, white=1, count=4)), pixels[:4])
 
 
 def test_npy_is_never_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(UserError, match="expected a NumPy array of numbers"):
-        npy.read(tmp_path, SIZE, white=1, count=None)
+        npy.read(tmp_path, TARGET, white=1, count=None)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.float32(3), r"expected an array of shape \(N, H, W\)"),
+        (np.full((2, *SIZE), "a"), "expected real numbers, got <U1"),
+        (np.full((2, *SIZE), 1j), "expected real numbers, got complex128"),
+        (np.full((2, *SIZE), 0.5), "expected values up to 255, got at most 0.5: set `options: {white: 1}`"),
+    ],
+)
+def test_npy_of_no_images(tmp_path: Path, array: NDArray[np.generic], message: str) -> None:
+    np.save(tmp_path / "images.npy", array)
+    with pytest.raises(UserError, match=message):
+        npy.read(tmp_path, TARGET, white=255, count=None)
+
+
+def test_an_archive_of_arrays_is_no_npy(tmp_path: Path) -> None:
+    with (tmp_path / "images.npy").open("wb") as file:
+        np.savez(file, a=np.zeros((2, *SIZE)))
+    with pytest.raises(UserError, match="got an archive of arrays"):
+        npy.read(tmp_path, TARGET, white=1, count=None)
 
 
 def test_npy_of_nan(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.full((2, *SIZE), np.nan))
     with pytest.raises(UserError, match="expected values from 0 to 1, got nan"):
-        npy.read(tmp_path, SIZE, white=1, count=None)
+        npy.read(tmp_path, TARGET, white=1, count=None)
+
+
+def test_csv_labels_are_whole_numbers_however_large(tmp_path: Path) -> None:
+    (tmp_path / "images.csv").write_text("1,2,3,4,5,6,1000001\n1,2,3,4,5,7,1000002\n", encoding="utf-8")
+    assert csv.read(tmp_path, Target((2, 3), "grey"), white=255).labels == ["1000001", "1000002"]
+
+
+def test_matlab_that_is_damaged(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    path = tmp_path / "images.mat"
+    scipy.io.savemat(path, {"faces": pixels.reshape(6, -1).T}, do_compression=True)
+    whole = path.read_bytes()
+    for at in range(128, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        with contextlib.suppress(UserError):
+            matlab.read(tmp_path, TARGET, "faces", column_major=False)
+    path.write_bytes(whole[:100])
+    with pytest.raises(UserError, match="expected a MATLAB file"):
+        matlab.read(tmp_path, TARGET, "faces", column_major=False)
 
 
 @pytest.mark.parametrize("column_major", [True, False])
 def test_matlab(tmp_path: Path, pixels: NDArray[np.uint8], column_major: bool) -> None:
     columns = (pixels.transpose(0, 2, 1) if column_major else pixels).reshape(6, -1).T
     scipy.io.savemat(tmp_path / "images.mat", {"faces": columns})
-    raw = matlab.read(tmp_path, SIZE, "faces", column_major, images_per_class=3)
+    raw = matlab.read(tmp_path, TARGET, "faces", column_major=column_major, images_per_class=3)
     assert np.array_equal(stacked(raw), pixels)
     assert raw.labels == ["0", "0", "0", "1", "1", "1"]
 
@@ -132,18 +175,20 @@ def test_matlab(tmp_path: Path, pixels: NDArray[np.uint8], column_major: bool) -
 def test_matlab_without_the_variable(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "images.mat", {"ff": np.zeros((15, 2), np.uint8)})
     with pytest.raises(UserError, match="expected the variable 'faces', got: ff"):
-        matlab.read(tmp_path, SIZE, "faces", column_major=False, images_per_class=None)
+        matlab.read(tmp_path, TARGET, "faces", column_major=False, images_per_class=None)
 
 
 def test_matlab_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "images.mat").write_bytes(b"<html>not found</html>" * 20)
     with pytest.raises(UserError, match="expected a MATLAB file"):
-        matlab.read(tmp_path, SIZE, "faces", column_major=False, images_per_class=None)
+        matlab.read(tmp_path, TARGET, "faces", column_major=False, images_per_class=None)
 
 
 @needs_mirror
 def test_olivetti_faces_are_upright_and_of_the_right_pixels() -> None:
-    raw = matlab.read(Path(DATASETS) / "olivetti", (64, 64), "faces", column_major=True, images_per_class=10)
+    raw = matlab.read(
+        Path(DATASETS) / "olivetti", Target((64, 64), "grey"), "faces", column_major=True, images_per_class=10
+    )
     faces = stacked(raw)
     # The digest of the pixels as they lie in the file is upstream's, from the project's design.
     digest = hashlib.sha256(np.ascontiguousarray(faces.transpose(0, 2, 1)).tobytes()).hexdigest()

@@ -1,25 +1,33 @@
 """Read a table of images: a row each, its grey values line by line, then its label."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stages.datasets.raw import RawImages, numbered, only_file, to_bytes
+from stages.datasets.raw import RawImages, Target, numbered, only_file, to_bytes
 from stages.errors import UserError
 
 
-def read(folder: Path, size: tuple[int, int], white: float) -> RawImages:
+def read(folder: Path, target: Target, white: float) -> RawImages:
     """Read the one .csv or .csv.gz in `folder`; `white` is the value of a white pixel."""
     path = only_file(folder, "*.csv", "*.csv.gz")
     try:
         table = np.loadtxt(path, delimiter=",", ndmin=2)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, zlib.error) as error:
         raise UserError(f"{path}: expected a table of numbers, got: {error}") from None
-    height, width = size
+    height, width = target.stated_size(path)
     if table.shape[1] != height * width + 1:
         raise UserError(
             f"{path}: expected {height * width} values and a label in a row for images of {height}x{width}, "
             f"got {table.shape[1]} columns"
         )
     images = to_bytes(table[:, :-1], white, path).reshape(-1, height, width)
-    return RawImages(images, numbered(path, len(images)), labels=[f"{label:g}" for label in table[:, -1]])
+    return RawImages(images, numbered(path, len(images)), labels=_labels(table[:, -1], path))
+
+
+def _labels(column: NDArray[np.float64], path: Path) -> list[str]:
+    if not np.isfinite(column).all():
+        raise UserError(f"{path}: expected a number as every row's label, got nan or infinity")
+    return [str(int(label)) if label.is_integer() else repr(label) for label in column.tolist()]

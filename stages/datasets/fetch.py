@@ -1,85 +1,159 @@
-"""Get one upstream file, from whichever of its sources has it, and take it only if its SHA-256 is right."""
+"""Get one upstream file, from whichever of its sources has it, and take it only if it is right."""
 
+import gzip
 import hashlib
 import shutil
-from collections.abc import Sequence
+import time
+import zlib
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import requests
+import urllib3
 
 from stages.errors import UserError
-from stages.files import whole_file
+from stages.files import litter, whole_file
 from stages.progress import progress
 
 PACKAGE = "package:"
 CHUNK = 1 << 20  # bytes
 TIMEOUT = (10, 60)  # seconds to connect, and between two chunks
-
-
-def fetch(target: Path, urls: Sequence[str], sha256: Sequence[str], dataset: str) -> str:
-    """Write `target` from the first of `urls` that gives it intact, and return that one.
-
-    A url is http(s)://, package:<name>/<path> (a file of an installed Python package) or a path on this machine; one
-    that ends in / gets the target's name added. Raise UserError, naming what each source answered, if none gives it.
-    """
-    failures = []
-    for url in urls:
-        address = url + target.name if url.endswith("/") else url
-        try:
-            with whole_file(target) as partial:
-                with partial.open("wb") as file:
-                    _copy(address, file, target.name)
-                _verify(partial, sha256)
-        except (UnavailableError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
-            failures.append(f"{address}: {getattr(error, 'strerror', None) or error}")
-        else:
-            return address
-    raise UserError(
-        f"{target.name}: expected one of its sources to give it, got: {'; '.join(failures)}. To supply it by hand, "
-        f"save it as <folder>/{dataset}/{target.name} and set HOURGLASS_MIRROR=<folder>"
-    )
+ATTEMPTS = 5
+BACK_OFF = 1.0  # seconds before the second attempt, doubled before each further one
+TRANSIENT = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses that may be gone in a moment
 
 
 class UnavailableError(Exception):
     """One source does not give the file; the next one may."""
 
 
-def _copy(address: str, file: BinaryIO, name: str) -> None:
+def fetch(
+    target: Path,
+    urls: Sequence[str],
+    sha256: Sequence[str],
+    by_hand: str,
+    wait: Callable[[float], None] = time.sleep,
+) -> str:
+    """Write `target` from the first of `urls` that gives it intact, and return that one.
+
+    A url is http(s)://, package:<name>/<path> (a file of an installed Python package) or a path on this machine, which
+    may be a folder; one that ends in / gets the target's name added. With `sha256`, the file or, for a .gz, what is in
+    it must have one of them. Raise UserError, naming what each source answered and then `by_hand`, if none gives it.
+    """
+    failures = []
+    for url in urls:
+        address = url + target.name if url.endswith("/") else url
+        try:
+            with whole_file(target) as partial:
+                _copy(address, partial, target.name, wait)
+                _verify(partial, target.name, sha256)
+        except UnavailableError as error:
+            failures.append(f"{address}: {error}")
+        else:
+            return address
+    raise UserError(f"{target.name}: expected one of its sources to give it, got: {'; '.join(failures)}. {by_hand}")
+
+
+def _copy(address: str, target: Path, name: str, wait: Callable[[float], None]) -> None:
     if address.startswith(("http://", "https://")):
-        _download(address, file, name)
+        _download(address, target, name, wait)
         return
     path = _in_package(address.removeprefix(PACKAGE)) if address.startswith(PACKAGE) else Path(address)
-    with path.open("rb") as source:
-        shutil.copyfileobj(source, file, CHUNK)
-
-
-def _download(address: str, file: BinaryIO, name: str) -> None:
+    if path.is_dir():
+        shutil.copytree(path, target, ignore=lambda _, names: {name for name in names if litter(name)})
+        return
     try:
-        with requests.get(address, stream=True, timeout=TIMEOUT) as response:
-            response.raise_for_status()
-            expected = int(response.headers.get("Content-Length", 0))
-            with progress(expected, name, "B") as bar:
-                for chunk in response.iter_content(CHUNK):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-    except requests.HTTPError as error:
-        raise UnavailableError(f"HTTP status {error.response.status_code}") from None
-    except requests.RequestException as error:
-        raise UnavailableError(f"no connection ({type(error).__name__})") from None
+        source = path.open("rb")
+    except OSError as error:
+        raise UnavailableError(error.strerror) from None
+    with source, target.open("wb") as file:
+        shutil.copyfileobj(source, file, CHUNK)
 
 
 def _in_package(location: str) -> Path:
     package, _, path = location.partition("/")
-    spec = find_spec(package)  # finds the folder without importing the package
+    spec = find_spec(package) if package.isidentifier() else None  # finds its folder without importing it
     if spec is None or not spec.submodule_search_locations:
         raise UnavailableError(f"the Python package {package} is not installed")
     return Path(spec.submodule_search_locations[0]) / path
 
 
-def _verify(path: Path, sha256: Sequence[str]) -> None:
+def _download(address: str, target: Path, name: str, wait: Callable[[float], None]) -> None:
+    """Stream to `target`; a transfer that breaks goes on where it stopped, if the server allows that."""
+    version: str | None = None
+    with target.open("wb") as file, requests.Session() as session:
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                wait(BACK_OFF * 2 ** (attempt - 1))
+            try:
+                version = _stream(session, address, file, name, version)
+            except _BrokenError as error:
+                broken, version = str(error), error.version
+            else:
+                return
+    raise UnavailableError(f"{broken}, {ATTEMPTS} times")
+
+
+class _BrokenError(Exception):
+    """A transfer that stopped halfway, or did not start; it may be tried again."""
+
+    def __init__(self, message: str, version: str | None) -> None:
+        super().__init__(message)
+        self.version = version
+
+
+def _stream(session: requests.Session, address: str, file: BinaryIO, name: str, version: str | None) -> str | None:
+    """Receive what is missing in `file`; `version` is the server's mark of the content that it began with."""
+    start = file.tell()
+    headers = {"Accept-Encoding": "identity"}
+    if start and version:
+        headers |= {"Range": f"bytes={start}-", "If-Range": version}
+    try:
+        with session.get(address, stream=True, timeout=TIMEOUT, headers=headers) as response:
+            _check_status(response, version)
+            if response.status_code != requests.codes.partial_content:
+                start = 0  # the whole file again: the server cannot resume, or it has another one by now
+                file.seek(0)
+                file.truncate()
+            version = response.headers.get("ETag") or response.headers.get("Last-Modified")
+            length = int(response.headers.get("Content-Length", 0))
+            with progress(start + length, name, "B") as bar:
+                bar.update(start)
+                # As it was sent: `iter_content` would unpack a .gz that the server calls an encoding.
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    file.write(chunk)
+                    bar.update(len(chunk))
+            if length and file.tell() != start + length:
+                raise _BrokenError(f"got {file.tell() - start:,} of {length:,} bytes", version)
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _BrokenError(f"no connection ({type(error).__name__})", version) from None
+    return version
+
+
+def _check_status(response: requests.Response, version: str | None) -> None:
+    if response.status_code in TRANSIENT:
+        raise _BrokenError(f"HTTP status {response.status_code}", version)
+    if not response.ok:
+        raise UnavailableError(f"HTTP status {response.status_code}")
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise UnavailableError("expected a file, got a web page (HTML), perhaps one that asks to log in")
+
+
+def _verify(path: Path, name: str, sha256: Sequence[str]) -> None:
+    if not sha256 or path.is_dir():
+        return  # unknown upstream: what came the first time is what dvc.lock records
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest not in sha256:
+    if digest not in sha256 and not (name.endswith(".gz") and _content_digest(path) in sha256):
         raise UnavailableError(f"expected SHA-256 {' or '.join(sha256)}, got {digest}")
+
+
+def _content_digest(path: Path) -> str:
+    """Hash what is in a .gz: the same content can be packed in different ways."""
+    try:
+        with gzip.open(path, "rb") as file:
+            return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+    except (OSError, EOFError, zlib.error):
+        return ""

@@ -1,15 +1,16 @@
-"""Read the idx format of MNIST: a big-endian header, then bytes. http://yann.lecun.com/exdb/mnist/ describes it."""
+"""Read the idx format of MNIST: a big-endian header, then bytes, as the page of MNIST describes it."""
 
 import gzip
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.datasets.raw import RawImages
+from stages.datasets.raw import RawImages, Target
 from stages.errors import UserError
 
 PARTS = {"train": "train", "t10k": "test"}  # file name prefix -> the publisher's split
@@ -17,22 +18,24 @@ UNSIGNED_BYTE = 0x08
 PIECE = 1 << 22  # bytes
 
 
-def read(folder: Path, size: tuple[int, int]) -> RawImages:
-    """Read {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz] in `folder`."""
-    images, labels, sources, official_test = [], [], [], []
+def read(folder: Path, _: Target, class_names: Sequence[str] | None = None) -> RawImages:
+    """Read {train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz] in `folder`; `class_names` stand for labels 0, 1, ..."""
+    images, official_test = [], []
+    labels: list[str] = []
+    sources: list[str] = []
     for prefix, part in PARTS.items():
         image_file = _find(folder, f"{prefix}-images-idx3-ubyte")
         label_file = _find(folder, f"{prefix}-labels-idx1-ubyte")
         part_images, part_labels = read_idx(image_file, 3), read_idx(label_file, 1)
-        if part_images.shape[1:] != size:
-            raise UserError(f"{image_file}: expected images of {size[0]}x{size[1]}, got {part_images.shape[1:]}")
         if len(part_images) != len(part_labels):
             raise UserError(f"{label_file}: expected a label for {len(part_images)} images, got {len(part_labels)}")
         images.append(part_images)
-        labels += [str(label) for label in part_labels]
+        if class_names and part_labels.max(initial=0) >= len(class_names):
+            raise UserError(f"{label_file}: expected labels below {len(class_names)}, got {part_labels.max()}")
+        labels += (class_names[label] if class_names else str(label) for label in part_labels.tolist())
         sources += [f"{part}[{index}]" for index in range(len(part_images))]
         official_test += [part == "test"] * len(part_images)
-    return RawImages(np.concatenate(images), sources, labels, np.array(official_test))
+    return RawImages(np.concatenate(images), sources, labels, official_test=np.array(official_test))
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

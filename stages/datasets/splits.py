@@ -1,4 +1,8 @@
-"""Decide which images are for training, for validation and for the final test. Pure functions of labels and a seed."""
+"""Decide which images are for training, for validation and for the final test: pure functions of labels and a seed.
+
+Every function gives the sorted indices of each split. `copies` gives every image the number of its first exact copy
+(its own, where there is none): copies are never put on two sides, so that no test image was seen in training.
+"""
 
 from collections.abc import Sequence
 
@@ -12,41 +16,83 @@ Indices = NDArray[np.int64]
 Fractions = tuple[float, float, float]
 
 
-def random(count: int, fractions: Fractions, seed: int) -> dict[str, Indices]:
-    """Share out `count` images by chance."""
-    return stratified([""] * count, fractions, seed)
+def random(copies: Indices, fractions: Fractions, seed: int) -> dict[str, Indices]:
+    """Share out images by chance."""
+    return _share_out([""] * len(copies), copies, fractions, seed)
 
 
-def stratified(labels: Sequence[str], fractions: Fractions, seed: int) -> dict[str, Indices]:
-    """Share out images so that every class is split as the whole is, to within one image a class.
+def stratified(labels: Sequence[str], copies: Indices, fractions: Fractions, seed: int) -> dict[str, Indices]:
+    """Share out images so that every class is split as the whole is, to within one image a class."""
+    classes, counts = np.unique(np.asarray(labels), return_counts=True)
+    needed = sum(fraction > 0 for fraction in fractions)
+    if counts.min() < needed:
+        raise UserError(
+            f"expected at least {needed} images in every class for a stratified split, got {counts.min()} in class "
+            f"'{classes[counts.argmin()]}': add images, or use `split: random`"
+        )
+    return _share_out(labels, copies, fractions, seed)
 
-    Returns the sorted indices of each split.
-    """
-    generator = np.random.default_rng(seed)
-    _, members = np.unique(np.asarray(labels), return_inverse=True)
-    parts: list[list[Indices]] = [[] for _ in SPLITS]
-    for index, shares in enumerate(_class_shares(np.bincount(members), fractions)):
-        shuffled = generator.permutation(np.flatnonzero(members == index))
-        for part, indices in zip(parts, np.split(shuffled, np.cumsum(shares)[:-1]), strict=True):
-            part.append(indices)
-    return {name: np.sort(np.concatenate(part)) for name, part in zip(SPLITS, parts, strict=True)}
+
+def grouped(groups: Sequence[str], copies: Indices, fractions: Fractions, seed: int) -> dict[str, Indices]:
+    """Share out whole groups: no person, say, on two sides. Groups that hold copies of one image are taken as one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    _, numbers = np.unique(np.asarray(groups), return_inverse=True)
+    links = coo_array((np.ones(len(numbers)), (numbers, numbers[copies])), shape=(numbers.max() + 1,) * 2)
+    _, merged = connected_components(links, directed=False)
+    return _share_out([""] * len(copies), merged[numbers], fractions, seed)
+
+
+def contiguous(copies: Indices, fractions: Fractions) -> dict[str, Indices]:
+    """Cut a sequence, a video say, at two places: neighbours are near copies, and stay on one side."""
+    ends = np.rint(np.cumsum(fractions) * len(copies)).astype(np.int64)
+    parts = np.split(np.arange(len(copies)), ends[:-1])
+    return _without_seen(dict(zip(SPLITS, parts, strict=True)), copies)
 
 
 def official(
-    labels: Sequence[str] | None, test: NDArray[np.bool_] | None, fractions: Fractions, seed: int
+    labels: Sequence[str] | None, test: NDArray[np.bool_] | None, copies: Indices, fractions: Fractions, seed: int
 ) -> dict[str, Indices]:
     """Keep the publisher's test images, and share out the rest, stratified where there are labels.
 
-    Of `fractions` the last, test's, is 0.
+    Of `fractions` the last, test's, is 0. What the publisher has on both sides stays in the test split alone.
     """
-    if test is None:
-        raise UserError(
-            "expected a publisher's test set for `split: official`, this data set has none: use another split"
-        )
-    rest = np.flatnonzero(~test)
-    rest_labels = [labels[int(index)] for index in rest] if labels else [""] * len(rest)
-    shares = stratified(rest_labels, fractions, seed)
+    if test is None or not test.any() or test.all():
+        raise UserError("expected a publisher's test set for `split: official`, found none: use another split")
+    rest = np.flatnonzero(~test & ~np.isin(copies, copies[test]))
+    first_of = np.unique(copies[rest], return_inverse=True)[1]
+    shares = (
+        stratified([labels[int(index)] for index in rest], first_of, fractions, seed)
+        if labels
+        else random(first_of, fractions, seed)
+    )
     return {"train": rest[shares["train"]], "val": rest[shares["val"]], "test": np.flatnonzero(test)}
+
+
+def _without_seen(parts: dict[str, Indices], copies: Indices) -> dict[str, Indices]:
+    """Leave out of train what is in val or test, and of val what is in test."""
+    val = parts["val"][~np.isin(copies[parts["val"]], copies[parts["test"]])]
+    held_out = np.concatenate([copies[val], copies[parts["test"]]])
+    return {"train": parts["train"][~np.isin(copies[parts["train"]], held_out)], "val": val, "test": parts["test"]}
+
+
+def _share_out(labels: Sequence[str], units: Indices, fractions: Fractions, seed: int) -> dict[str, Indices]:
+    """Share out whole units, class by class; a unit's class is that of its first image."""
+    generator = np.random.default_rng(seed)
+    _, first, unit_of, unit_sizes = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
+    _, class_of_image = np.unique(np.asarray(labels), return_inverse=True)
+    class_of_unit = class_of_image[first]
+    class_sizes = np.bincount(class_of_unit, weights=unit_sizes).astype(np.int64)
+    split_of_unit = np.empty(len(first), np.int64)
+    for label, room in enumerate(_class_shares(class_sizes, fractions)):
+        shuffled = generator.permutation(np.flatnonzero(class_of_unit == label))
+        # The largest first, while there is room for them; single images then fill every split exactly.
+        for unit in shuffled[np.argsort(-unit_sizes[shuffled], kind="stable")]:
+            split = int(np.argmax(room))
+            split_of_unit[unit] = split
+            room[split] -= unit_sizes[unit]
+    return {name: np.flatnonzero(split_of_unit[unit_of] == split) for split, name in enumerate(SPLITS)}
 
 
 def _class_shares(class_sizes: NDArray[np.integer], fractions: Fractions) -> Indices:

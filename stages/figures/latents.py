@@ -13,14 +13,15 @@ Points = NDArray[np.float64]
 def project(latents: NDArray[np.float32]) -> tuple[Points, NDArray[np.float64]]:
     """Project (N, D) on its two principal components: (N, 2), and the share of the variance that each holds."""
     centred = latents.astype(np.float64) - latents.mean(axis=0, dtype=np.float64)
-    if latents.shape[1] == 1:  # a second dimension that says nothing, for a latent of one number
-        centred = np.hstack([centred, np.zeros_like(centred)])
+    # At least two rows and columns: what is added says nothing, and a latent of one number can be drawn too.
+    missing = [(0, max(0, 2 - length)) for length in centred.shape]
+    centred = np.pad(centred, missing)
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
     # The sign of a component is arbitrary: make the largest part of each positive, so that a rerun is the same picture.
     largest = np.abs(directions).argmax(axis=1)
     directions *= np.sign(np.take_along_axis(directions, largest[:, None], axis=1))
     variance = np.square(singular)
-    return centred @ directions[:2].T, variance[:2] / max(variance.sum(), np.finfo(float).tiny)
+    return centred[: len(latents)] @ directions[:2].T, variance[:2] / max(variance.sum(), np.finfo(float).tiny)
 
 
 def draw_latents(latents: NDArray[np.float32], labels: list[str], title: str) -> Figure:

@@ -1,11 +1,10 @@
 """Originals over reconstructions over error maps."""
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.figures.style import new_figure
+from stages.figures.style import new_figure, show_image
 
 ERROR_LIMIT = 0.5  # the error, of at most 1, at which the map's colour saturates
 
@@ -21,8 +20,8 @@ def draw_reconstructions(
     axes = figure.subplots(3, count, squeeze=False)
     errors = np.abs(originals.astype(np.float32) - reconstructions).mean(axis=1) / 255
     for index in range(count):
-        _show(axes[0, index], originals[index])
-        _show(axes[1, index], reconstructions[index])
+        show_image(axes[0, index], originals[index])
+        show_image(axes[1, index], reconstructions[index])
         heat = axes[2, index].imshow(errors[index], cmap="magma", vmin=0, vmax=ERROR_LIMIT, interpolation="nearest")
         axes[2, index].set_xlabel(captions[index], fontsize=8)
     for axis, label in zip(axes[:, 0], ("original", "reconstruction", "error"), strict=True):
@@ -34,11 +33,3 @@ def draw_reconstructions(
     bar.set_label("absolute error", fontsize=8)
     figure.suptitle(title)
     return figure
-
-
-def _show(axis: Axes, image: NDArray[np.uint8]) -> None:
-    """Show one image (C, H, W)."""
-    if len(image) == 1:
-        axis.imshow(image[0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    else:
-        axis.imshow(np.moveaxis(image, 0, -1), interpolation="nearest")

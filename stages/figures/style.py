@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 # Okabe and Ito's colours, which people of every kind of colour vision tell apart; jfly.uni-koeln.de/color
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, YELLOW, BLACK = (
@@ -37,6 +40,14 @@ def new_figure(width: float, height: float) -> Figure:
         }
     )
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def show_image(axis: Axes, image: NDArray[np.uint8]) -> None:
+    """Show one image (C, H, W), grey or colour."""
+    if len(image) == 1:
+        axis.imshow(image[0], cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
+    else:
+        axis.imshow(np.moveaxis(image, 0, -1), interpolation="antialiased")
 
 
 def save(figure: Figure, path: Path) -> None:

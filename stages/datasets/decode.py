@@ -1,0 +1,116 @@
+"""Decode all images of a data set, in parallel and in order, into one file of bytes: memory stays flat."""
+
+import hashlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.datasets.images import BadImageError
+from stages.datasets.raw import RawImages
+from stages.errors import UserError
+from stages.progress import progress
+
+ImageShape = tuple[int, int, int]  # (C, H, W)
+TASK_BYTES = 1 << 22  # of decoded images, for one task of a thread
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """N images of one shape in a file, one after the other without a header, and what was noticed on the way."""
+
+    path: Path
+    image_shape: ImageShape
+    kept: NDArray[np.int64]  # (N,), the upstream index of each
+    copies: NDArray[np.int64]  # (N,), for each the position here of its first exact copy
+    skipped: list[str]  # why each of the others was not kept
+
+    def read(self, positions: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        """Give the images (C, H, W) at these positions, one by one."""
+        values = int(np.prod(self.image_shape))
+        with self.path.open("rb") as file:
+            for position in positions:
+                file.seek(int(position) * values)
+                yield np.frombuffer(file.read(values), np.uint8).reshape(self.image_shape)
+
+
+def decode(raw: RawImages, path: Path, image_shape: ImageShape | None, skip_bad: bool, name: str) -> Decoded:
+    """Write every image to `path` as (C, H, W) bytes; without `image_shape` the first image gives it.
+
+    Raise UserError at the first that cannot be used, or with `skip_bad` leave it out and say why.
+    """
+    kept: list[int] = []
+    copies: list[int] = []
+    skipped: list[str] = []
+    first_of: dict[bytes, int] = {}
+    with path.open("wb") as file, progress(len(raw.images), name, "img") as bar, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)  # an error, which the decoder explains
+        for index, image in enumerate(_in_parallel(raw, image_shape)):
+            bar.update()
+            try:
+                channels_first = _channels_first(image, image_shape, raw.sources[index])
+            except BadImageError as error:
+                if not skip_bad:
+                    raise UserError(f"{error}; `on_bad_image: skip` leaves such files out") from None
+                skipped.append(str(error))
+                continue
+            image_shape = image_shape or channels_first.shape
+            data = channels_first.tobytes()
+            file.write(data)
+            digest = hashlib.blake2b(data, digest_size=16).digest()
+            copies.append(first_of.setdefault(digest, len(kept)))
+            kept.append(index)
+    if image_shape is None:
+        raise UserError(f"expected at least one image that can be used, got none: {'; '.join(skipped[:3])}")
+    return Decoded(path, image_shape, np.array(kept), np.array(copies), skipped)
+
+
+def _in_parallel(raw: RawImages, image_shape: ImageShape | None) -> Iterator[NDArray[np.uint8] | BadImageError]:
+    """Give each image in turn, or why there is none, decoding a few ahead in threads that Pillow does not block."""
+    workers = os.cpu_count() or 1
+    # A task is a few images: small ones would otherwise cost more to hand over than to decode.
+    step = min(64, max(1, TASK_BYTES // int(np.prod(image_shape)))) if image_shape else 1
+    waiting: deque[Future[list[NDArray[np.uint8] | BadImageError]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for start in range(0, len(raw.images), step):
+                waiting.append(pool.submit(_some, raw, range(start, min(start + step, len(raw.images)))))
+                if len(waiting) > 2 * workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _some(raw: RawImages, indices: range) -> list[NDArray[np.uint8] | BadImageError]:
+    return [_one(raw, index) for index in indices]
+
+
+def _one(raw: RawImages, index: int) -> NDArray[np.uint8] | BadImageError:
+    try:
+        return raw.images[index]
+    except BadImageError as error:
+        return error
+
+
+def _channels_first(
+    image: NDArray[np.uint8] | BadImageError, image_shape: ImageShape | None, source: str
+) -> NDArray[np.uint8]:
+    """Turn (H, W) or (H, W, C) into (C, H, W)."""
+    if isinstance(image, BadImageError):
+        raise image
+    moved = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    if image_shape is not None and moved.shape != image_shape:
+        expected, got = ("x".join(map(str, shape)) for shape in (image_shape, moved.shape))
+        raise BadImageError(
+            f"{source}: expected channels x height x width of {expected}, got {got}: give `size` to scale all to it"
+        )
+    return moved

@@ -1,0 +1,371 @@
+"""`prepare` and `download` on a user's own images: what comes out, and what is refused in one line."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from ruamel.yaml import YAML
+
+from stages import prepare
+from stages.datasets import contract
+from stages.errors import UserError
+from stages.files import read_csv
+
+from .conftest import ROOT, Project
+
+Settings = dict[str, object]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty project's folder, and work in it."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def picture(seed: int, height: int = 12, width: int = 16) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def make_photos(folder: Path, classes: dict[str, int]) -> Path:
+    """Make so many different images in a folder for each class."""
+    seed = 0
+    for label, count in classes.items():
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            Image.fromarray(picture(seed, 10 + seed % 5, 14)).save(folder / label / f"photo {index}.png")
+            seed += 1
+    return folder
+
+
+def configure(folder: Path, **settings: object) -> None:
+    """Write a params.yaml with one data set, `mine`."""
+    mine = {"source": "photos", "format": "folder", "size": [8, 8]} | settings
+    params = {"downloads": {}, "datasets": {"mine": mine}, "models": {}, "groups": {}}
+    YAML(typ="safe").dump(params, folder / "params.yaml")
+
+
+def prepared(folder: Path) -> tuple[dict[str, NDArray[np.uint8]], list[dict[str, str]], dict[str, object]]:
+    """Read what came out: the arrays, the labels and the meta data."""
+    target = folder / "data/prepared/mine"
+    arrays = {split: np.load(target / f"{split}.npy") for split in ("train", "val", "test")}
+    return arrays, read_csv(target / "labels.csv"), json.loads((target / "meta.json").read_text(encoding="utf-8"))
+
+
+def test_photos_of_mixed_sizes_in_three_lines(workplace: Path) -> None:
+    make_photos(workplace / "photos", {"cats": 20, "nested/dogs": 10})
+    configure(workplace)
+    prepare.main("mine")
+    arrays, labels, meta = prepared(workplace)
+    assert {split: array.shape for split, array in arrays.items()} == {
+        "train": (24, 1, 8, 8),
+        "val": (3, 1, 8, 8),
+        "test": (3, 1, 8, 8),
+    }
+    assert meta["classes"] == ["cats", "dogs"]
+    assert meta["split"] == "stratified"
+    counts = (workplace / "data/prepared/mine/counts.csv").read_text(encoding="utf-8")
+    assert counts == "class,train,val,test\ncats,16,2,2\ndogs,8,1,1\n"
+    # Every row of an array is the image that labels.csv says.
+    for row in labels:
+        with Image.open(workplace / "photos" / row["source"]) as image:
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            box = (left, top, left + side, top + side)
+            expected = np.asarray(image.convert("L").resize((8, 8), Image.Resampling.LANCZOS, box=box))
+        assert np.array_equal(arrays[row["split"]][int(row["index"]), 0], expected), row
+        assert row["label"] == Path(row["source"]).parent.name
+    assert np.asarray(Image.open(workplace / "data/prepared/mine/preview.png")).std() > 10
+    assert not list((workplace / "data/prepared").glob(".*"))
+
+
+def test_the_same_seed_gives_the_same_bytes_another_gives_others(workplace: Path) -> None:
+    make_photos(workplace / "photos", {"cats": 20, "dogs": 20})
+
+    def run(seed: int) -> dict[str, bytes]:
+        configure(workplace, seed=seed)
+        prepare.main("mine")
+        return {path.name: path.read_bytes() for path in (workplace / "data/prepared/mine").iterdir()}
+
+    first = run(1)
+    assert run(1) == first
+    assert run(2)["train.npy"] != first["train.npy"]
+
+
+def test_a_flat_folder_has_no_classes_and_is_split_by_chance(workplace: Path) -> None:
+    make_photos(workplace / "photos", {".": 10})
+    configure(workplace)
+    prepare.main("mine")
+    _, labels, meta = prepared(workplace)
+    assert meta["split"] == "random"
+    assert {row["label"] for row in labels} == {""}
+
+
+def test_names_as_iiitm_has_them(workplace: Path) -> None:
+    (workplace / "photos").mkdir()
+    emotions = ("SM", "SU", "SO", "NE", "SA", "YN")
+    for index in range(60):
+        name = f"SUB{index // 6 + 1}{emotions[index % 6]}{'FDU'[index % 3]}.jpg"
+        Image.fromarray(picture(index, 100, 80)).save(workplace / "photos" / name)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("\n#iiitm ", "\n")
+    entry = YAML(typ="safe").load(text)["datasets"]["iiitm-face"]
+    configure(workplace, **(entry | {"source": "photos", "size": [100, 80]}))
+    prepare.main("mine")
+    arrays, labels, meta = prepared(workplace)
+    assert arrays["train"].shape == (48, 3, 100, 80)
+    assert meta["classes"] == sorted(emotions)
+    assert all(row["label"] == Path(row["source"]).stem[-3:-1] for row in labels)
+
+    configure(workplace, **(entry | {"source": "photos", "size": [100, 80], "split": "grouped"}))
+    prepare.main("mine")
+    people = {split: set[str]() for split in ("train", "val", "test")}
+    for row in prepared(workplace)[1]:
+        people[row["split"]].add(Path(row["source"]).stem[:-3])
+    assert [len(names) for names in people.values()] == [8, 1, 1]
+    assert len(set.union(*people.values())) == 10  # nobody on two sides
+
+
+def test_copies_are_counted_and_never_on_two_sides(workplace: Path) -> None:
+    folder = make_photos(workplace / "photos", {"cats": 20, "dogs": 20})
+    for index in range(6):
+        (folder / "cats" / f"again {index}.png").write_bytes((folder / "cats" / "photo 3.png").read_bytes())
+    for seed in range(5):
+        configure(workplace, seed=seed)
+        prepare.main("mine")
+        _, labels, meta = prepared(workplace)
+        assert meta["copies"] == 6
+        assert len(labels) == 46
+        same = {row["split"] for row in labels if "again" in row["source"] or row["source"] == "cats/photo 3.png"}
+        assert len(same) == 1
+
+
+def test_the_publishers_test_images_stay_and_their_copies_leave_training(workplace: Path) -> None:
+    folder = make_photos(workplace / "photos", {"TrainSet": 20, "TestSet": 5})
+    (folder / "TrainSet" / "copy.png").write_bytes((folder / "TestSet" / "photo 2.png").read_bytes())
+    configure(workplace, options={"labels": "none", "test": "TestSet/"}, split="official", fractions=[0.9, 0.1, 0])
+    prepare.main("mine")
+    arrays, labels, meta = prepared(workplace)
+    assert [len(array) for array in arrays.values()] == [18, 2, 5]
+    assert {row["source"] for row in labels if row["split"] == "test"} == {
+        f"TestSet/photo {index}.png" for index in range(5)
+    }
+    assert meta["copies_left_out"] == 1
+
+
+def test_a_bad_image_is_left_out_when_asked_and_listed(workplace: Path) -> None:
+    folder = make_photos(workplace / "photos", {".": 12})
+    (folder / "broken.jpg").write_bytes(b"")
+    configure(workplace, on_bad_image="skip")
+    prepare.main("mine")
+    arrays, _, meta = prepared(workplace)
+    assert sum(map(len, arrays.values())) == 12
+    assert meta["skipped"] == ["photos/broken.jpg: expected an image, got an empty file"]
+
+
+def write_broken(folder: Path) -> None:
+    (folder / "broken.jpg").write_bytes(b"")
+
+
+def write_black(folder: Path) -> None:
+    Image.new("L", (9, 9)).save(folder / "black.png")
+
+
+def write_clash(folder: Path) -> None:
+    Image.new("L", (9, 9)).save(folder / "PHOTO 1.png")
+
+
+def nothing(_: Path) -> None:
+    pass
+
+
+REFUSED: list[tuple[str, dict[str, int], Callable[[Path], None], Settings, str]] = [
+    ("missing folder", {".": 9}, nothing, {"source": "nowhere"}, "expected the folder nowhere, found none: see datasets.mine"),
+    ("empty folder", {".": 0}, nothing, {}, "photos: expected images (.jpg, .jpeg, .png, .webp, .bmp, .tif, .tiff, .gif)"),
+    ("bad image", {".": 9}, write_broken, {}, "photos/broken.jpg: expected an image, got an empty file; `on_bad_image: skip`"),
+    ("mixed sizes", {".": 9}, nothing, {"size": None}, "expected channels x height x width of 1x10x14, got 1x11x14: give `size`"),
+    ("one class", {"cats": 9}, nothing, {"split": "stratified"}, "expected two classes for `split: stratified`"),
+    ("small class", {"cats": 9, "dogs": 2}, nothing, {}, "expected at least 3 images in every class for a stratified split, got 2 in class 'dogs'"),
+    ("too few images", {".": 2}, nothing, {}, "expected an image in every split, got {"),
+    ("other names", {".": 9}, nothing, {"options": {"pattern": r"SUB\d+"}}, "expected a name that matches the pattern SUB\\d+, got photo 0"),
+    ("no groups", {".": 9}, nothing, {"split": "grouped"}, "expected `group` in `pattern` for `split: grouped`"),
+    ("no publisher", {".": 9}, nothing, {"split": "official", "fractions": [0.9, 0.1, 0]}, "expected a publisher's test set"),
+    ("constant", {".": 9}, write_black, {}, "black.png: expected an image, got the one value 0 everywhere"),
+    ("name clash", {".": 9}, write_clash, {}, "expected names that differ by more than small and capital letters, got photos/PHOTO 1.png and photos/photo 1.png"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("case", "classes", "spoil", "settings", "message"), REFUSED, ids=[case[0] for case in REFUSED]
+)
+def test_what_is_refused(
+    workplace: Path,
+    case: str,
+    classes: dict[str, int],
+    spoil: Callable[[Path], None],
+    settings: Settings,
+    message: str,
+) -> None:
+    spoil(make_photos(workplace / "photos", classes))
+    configure(workplace, **settings)
+    with pytest.raises(UserError) as refused:
+        prepare.main("mine")
+    assert message in str(refused.value), case
+    assert "\n" not in str(refused.value)
+    assert not (workplace / "data/prepared/mine").exists()
+    assert not list(workplace.glob("data/prepared/.*"))
+
+
+def test_constant_images_may_be_allowed(workplace: Path) -> None:
+    write_black(make_photos(workplace / "photos", {".": 9}))
+    configure(workplace, allow_constant=True)
+    prepare.main("mine")
+    assert sum(map(len, prepared(workplace)[0].values())) == 10
+
+
+def run_stage(
+    stage: str, name: str, folder: Path, before: str = "pass", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a stage as DVC does; `before` is code to run between imports and work."""
+    code = f"import sys, stages.command, stages.{stage}; {before}; sys.argv = ['{stage}', '{name}']; stages.command.run(stages.{stage}.main)"
+    env = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_disk_that_fills_up_while_writing_loses_nothing(workplace: Path) -> None:
+    make_photos(workplace / "photos", {".": 12})
+    configure(workplace)
+    prepare.main("mine")
+    before = {path.name: path.read_bytes() for path in (workplace / "data/prepared/mine").iterdir()}
+    configure(workplace, size=[100, 100])
+    limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))"
+    done = run_stage("prepare", "mine", workplace, limit)
+    assert done.returncode == 1
+    assert done.stderr == "error: File too large; no output was written\n"
+    assert {path.name: path.read_bytes() for path in (workplace / "data/prepared/mine").iterdir()} == before
+    assert not list(workplace.glob("data/prepared/.*"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_folder_that_cannot_be_read(workplace: Path) -> None:
+    folder = make_photos(workplace / "photos", {"cats": 5, "secret": 5})
+    configure(workplace)
+    (folder / "secret").chmod(0)
+    become = (
+        "import os, stages.datasets.folder; os.getuid() == 0 and os.setuid(65534)"  # for root nothing is unreadable
+    )
+    for path in (workplace, *workplace.parents[:3]):
+        path.chmod(0o755)
+    try:
+        done = run_stage("prepare", "mine", workplace, become)
+    finally:
+        (folder / "secret").chmod(0o755)
+    assert done.returncode == 1
+    assert done.stderr == "error: expected a folder that can be read, got photos/secret: Permission denied\n"
+
+
+def test_the_contract_names_the_file_that_breaks_it(workplace: Path) -> None:
+    make_photos(workplace / "photos", {"cats": 20, "dogs": 10})
+    configure(workplace)
+    prepare.main("mine")
+    folder = workplace / "data/prepared/mine"
+    promise = ((1, 8, 8), {"train": 24, "val": 3, "test": 3}, ["cats", "dogs"], False)
+    contract.check(folder, *promise)
+    labels = (folder / "labels.csv").read_text(encoding="utf-8")
+    rows = labels.splitlines()
+    train, val = np.load(folder / "train.npy"), np.load(folder / "val.npy")
+
+    def broken(change: Callable[[], object], message: str) -> None:
+        change()
+        with pytest.raises(UserError, match=message):
+            contract.check(folder, *promise)
+        (folder / "labels.csv").write_text(labels, encoding="utf-8")
+        np.save(folder / "train.npy", train)
+        np.save(folder / "val.npy", val)
+
+    def write_labels(text: str) -> None:
+        (folder / "labels.csv").write_text(text, encoding="utf-8")
+
+    source = rows[1].split(",")[3]
+    broken(
+        lambda: write_labels(labels.replace("train,0,cats", "train,0,birds")),
+        f"{source}: expected one of the classes, got 'birds'",
+    )
+    broken(lambda: write_labels(labels + f"test,3,cats,{source}\n"), f"{source}: expected on one side of the split")
+    broken(lambda: write_labels("\n".join(rows[:-1]) + "\n"), "labels.csv: expected 3 rows of test, got 2")
+    broken(lambda: np.save(folder / "train.npy", train[:-1]), "train.npy: expected shape")
+    broken(lambda: np.save(folder / "train.npy", train.astype(float)), "train.npy: expected uint8")
+    broken(
+        lambda: np.save(
+            folder / "train.npy", np.where(np.arange(24)[:, None, None, None] == 0, 7, train).astype(np.uint8)
+        ),
+        f"{source}: expected an image, got the one value 7",
+    )
+    broken(
+        lambda: np.save(folder / "val.npy", np.concatenate([train[:1], val[1:]])),
+        "expected copies on one side of the split",
+    )
+
+
+def test_download_unpacks_archives_and_copies_folders(workplace: Path) -> None:
+    photos = make_photos(workplace / "photos", {"cats": 3})
+    mirror = workplace / "mirror" / "mine"
+    mirror.mkdir(parents=True)
+    subprocess.run([sys.executable, "-m", "zipfile", "-c", mirror / "pets.zip", photos / "cats"], check=True)
+    params = {
+        "downloads": {"mine": [{"file": "pets.zip"}, {"file": "images", "urls": [str(photos)]}]},
+        "datasets": {},
+        "models": {},
+        "groups": {},
+    }
+    YAML(typ="safe").dump(params, workplace / "params.yaml")
+    done = run_stage("download", "mine", workplace, HOURGLASS_MIRROR=str(workplace / "mirror"))
+    assert done.returncode == 0, done.stderr
+    found = sorted(
+        path.relative_to(workplace / "data/raw/mine").as_posix() for path in (workplace / "data/raw").rglob("*.png")
+    )
+    assert found == [
+        f"{folder}/cats/photo {index}.png".removeprefix("/") for folder in ("", "images") for index in range(3)
+    ]
+    assert not (workplace / "data/raw/mine/pets.zip").exists()
+
+
+def test_iiitm_is_one_switch_and_says_how_to_get_it(fresh: Project) -> None:
+    fresh.ok("make", "iiitm")
+    done = fresh.run("python", "-m", "stages.download", "iiitm-face")
+    assert done.returncode == 1
+    assert "IIITM Face is at IEEE DataPort, doi 10.21227/rers-ck04" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "prepare@iiitm-face" in fresh.ok("dvc", "stage", "list", "--name-only")
+
+
+def test_own_photos_run_from_prepare_to_report(fresh: Project, tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / "my photos", {"cats": 20, "dogs": 20})
+    fresh.replace(
+        "params.yaml",
+        "\ndatasets:\n",
+        f"\ndatasets:\n  pets:\n    source: {photos}\n    format: folder\n    size: [16, 16]\n",
+    )
+    fresh.replace(
+        "params.yaml",
+        "\nmodels:\n",
+        "\nmodels:\n  pets-pca: {group: pets, dataset: pets, family: pca, network: {latent_dim: 4}, training: {}}\n",
+    )
+    fresh.replace("params.yaml", "\ngroups:\n", "\ngroups:\n  pets: {title: Pets}\n")
+    everything = {"prepare@pets", "train@pets-pca", "evaluate@pets-pca", "plot@pets-pca", "report@pets"}
+    assert fresh.repro("report@pets") == everything
+    assert "| pets | pets-pca | 4 |" in (fresh.folder / "metrics/reports/pets.md").read_text(encoding="utf-8")
+    # The folder is a dependency: what is added to it is seen.
+    assert fresh.repro("report@pets") == set()
+    Image.fromarray(picture(999)).save(photos / "cats" / "new.png")
+    assert "prepare@pets" in fresh.repro("report@pets")
