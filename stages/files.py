@@ -17,6 +17,16 @@ def litter(name: str) -> bool:
     return any(part in LITTER or part.startswith("._") for part in PurePosixPath(name).parts)
 
 
+def clash(paths: Iterable[Path]) -> tuple[Path, Path] | None:
+    """Find two different paths that a disk which does not tell capitals from small letters would mix up."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        twin = seen.setdefault(str(path).lower(), path)
+        if twin != path:
+            return twin, path
+    return None
+
+
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder that takes the place of `target` when the block ends well, and is removed when not."""

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stages import command, config
 from stages.datasets.prepared import open_array, open_split, read_labels
 from stages.errors import UserError
@@ -22,10 +25,11 @@ def main(name: str) -> None:
     prepared, evaluated = PREPARED / settings.dataset, EVALUATED / settings.group / name
     if not evaluated.is_dir():
         raise UserError(f"expected {evaluated}, found none: dvc repro evaluate@{name}")
-    title = f"{name}: {settings.network.latent_dim} numbers an image"
+    latents = open_array(evaluated / "latents.npy", "evaluate")
+    title = f"{name}: {latents.shape[1]} numbers an image"
     with whole_folder(PLOTS / settings.group / name) as folder:
         plot_reconstructions(folder / "reconstructions.png", prepared / "test.npy", evaluated, title)
-        plot_latents(folder / "latents.png", prepared / "labels.csv", evaluated, title)
+        plot_latents(folder / "latents.png", prepared / "labels.csv", latents, title)
         plot_history(folder / "training.png", METRICS / settings.group / f"{name}.history.csv", name)
 
 
@@ -39,9 +43,8 @@ def plot_reconstructions(target: Path, test_split: Path, evaluated: Path, title:
     save(draw_reconstructions(originals[chosen], reconstructions[chosen], captions, title), target)
 
 
-def plot_latents(target: Path, labels_file: Path, evaluated: Path, title: str) -> None:
-    """Draw the latents of the test split, thinned out where there are very many."""
-    latents = open_array(evaluated / "latents.npy", "evaluate")
+def plot_latents(target: Path, labels_file: Path, latents: NDArray[np.float32], title: str) -> None:
+    """Draw the latents (N, D) of the test split, thinned out where there are very many."""
     labels = read_labels(labels_file, "test")
     chosen = spread(len(latents), POINTS)
     save(draw_latents(latents[chosen], [labels[index] for index in chosen], title), target)

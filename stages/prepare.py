@@ -24,6 +24,7 @@ from stages.paths import PREPARED
 from stages.schema import Dataset
 
 PREVIEW = 24  # images
+PREVIEW_PIXELS = 200  # of the longer side of each
 T = TypeVar("T")
 Parts = dict[str, splits.Indices]  # a split's name -> positions among the decoded images
 
@@ -51,7 +52,7 @@ def main(name: str) -> None:
     raw: RawImages = reader.read(folder, Target(dataset.size, dataset.color), **asdict(dataset.options))
     with whole_folder(PREPARED / name) as target:
         scratch = target / "decoded"
-        decoded = decode(raw, scratch, dataset.image_shape, dataset.on_bad_image == "skip", name)
+        decoded = decode(raw, scratch, dataset.channels, dataset.size, dataset.on_bad_image == "skip", name)
         known = know(raw, decoded)
         parts, how = split(known, decoded.copies, dataset)
         write(target, decoded, known, parts)
@@ -140,7 +141,7 @@ def describe(dataset: Dataset, decoded: Decoded, known: Known, parts: Parts) -> 
 
 def preview(path: Path, decoded: Decoded, known: Known, parts: Parts, title: str) -> None:
     """Draw some images of every split, spread evenly over the classes."""
-    from stages.figures.preview import draw_preview
+    from stages.figures.preview import draw_preview, thumbnail
     from stages.figures.style import save
 
     split_of = {int(position): part for part, positions in parts.items() for position in positions}
@@ -149,7 +150,8 @@ def preview(path: Path, decoded: Decoded, known: Known, parts: Parts, title: str
     count = min(PREVIEW, len(order))
     chosen = np.array([order[index * len(order) // count] for index in range(count)])
     captions = [" ".join(filter(None, (labels[position], f"({split_of[position]})"))) for position in chosen]
-    save(draw_preview(list(decoded.read(chosen)), captions, title), path)
+    small = [thumbnail(image, PREVIEW_PIXELS) for image in decoded.read(chosen)]
+    save(draw_preview(small, captions, title), path)
 
 
 if __name__ == "__main__":

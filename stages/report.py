@@ -112,7 +112,8 @@ def table_row(entries: list[str]) -> str:
 
 def pictures(group: str, results: list[Result]) -> str:
     """Show the pictures that `plot` drew, seen from the report's folder."""
-    lines = ["", "## Pictures", "", f"![all models](../../{PLOTS / 'reports' / group}.png)"]
+    lines = ["", "## Pictures", "", "Not in git: `dvc repro` draws them, `dvc pull` fetches them.", ""]
+    lines.append(f"![all models](../../{PLOTS / 'reports' / group}.png)")
     for result in results:
         lines += ["", f"### {result.name}", ""]
         files = [PLOTS / group / result.name / f"{picture}.png" for picture in PICTURES]

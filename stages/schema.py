@@ -54,7 +54,7 @@ class RemoteFile(Section):
     """One upstream file: its name, the addresses to try in turn, every SHA-256 that is right, how people get it."""
 
     file: Annotated[str, Field(pattern=r"^[\w][\w.+-]*$")]
-    urls: tuple[str, ...] = ()
+    urls: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     sha256: tuple[Sha256, ...] = ()
     by_hand: str = ""
 
@@ -95,7 +95,7 @@ class NpyOptions(Section):
 class FolderOptions(Section):
     """See `stages.datasets.folder`."""
 
-    labels: Literal["folder", "pattern", "none"] = "folder"
+    labels: Literal["folder", "pattern", "none"] | None = None
     pattern: str | None = None
     test: str | None = None
     resize: Literal["crop", "stretch"] = "crop"
@@ -214,16 +214,24 @@ class Dataset(Section):
         return fractions
 
     def __post_init__(self) -> None:
-        if self.split == "official" and self.fractions[2] != 0:
+        official = self.split == "official"
+        if official and self.fractions[2] != 0:
             raise ValueError(
                 "'fractions' of an official split share out the publisher's training images: expected 0 for test, "
                 f"got {self.fractions[2]:g}"
             )
+        if not all(self.fractions[:2] if official else self.fractions):
+            raise ValueError(f"'fractions' expects a part for every split, got {list(self.fractions)}")
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return 1 if self.color == "grey" else 3
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
         """(C, H, W), or None where the files have to tell."""
-        return (1 if self.color == "grey" else 3, *self.size) if self.size else None
+        return (self.channels, *self.size) if self.size else None
 
 
 @dataclass(frozen=True, config=FROZEN)

@@ -78,6 +78,7 @@ def test_values_come_through(tmp_path: Path) -> None:
         ("family: dense", "family: dence", "digits-dense.family: expected one of dense, pca, got 'dence'; did you mean 'dense'?"),
         ("latent_dim: 8}", "latent_dim: 65}", "expected at most 64, the values of one digits image, got 65"),
         ("fractions: [0.9, 0.1, 0]", "fractions: [0.9, 0.2, 0]", "expected train, val and test that add to 1, got 1.1"),
+        ("fractions: [0.9, 0.1, 0]", "fractions: [1, 0, 0]", "'fractions' expects a part for every split, got [1.0, 0.0, 0.0]"),
         ("fractions: [0.9, 0.1, 0]", "fractions: [0.8, 0.1, 0.1]", "expected 0 for test, got 0.1"),
         ("rho: 0.8", "betas: [0.9, 0.99]", "'betas' belongs to optimizer adam, got optimizer adadelta"),
         ("  mnist: {", "  MNIST digits: {", "datasets.MNIST digits: expected a name of small letters"),

@@ -36,7 +36,7 @@ def imported(*modules: str) -> set[str]:
 def pipeline() -> dict[str, set[str]]:
     """Give the declared dependencies of every stage, relative to the project's folder."""
     with Repo(str(ROOT)) as repo:
-        return {stage.addressing: {dep.def_path for dep in stage.deps} for stage in repo.index.stages}
+        return {stage.name: {dep.def_path for dep in stage.deps} for stage in repo.index.stages}
 
 
 def dynamic_imports(stage: str) -> list[str]:

@@ -92,6 +92,8 @@ class UnreliableHandler(SimpleHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(rest)))
         self.send_header("ETag", '"one"')
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
         self.end_headers()
         self.wfile.write(rest[: len(rest) // 2] if len(asked) <= self.stops else rest)
 
@@ -113,6 +115,41 @@ def test_a_server_that_stops_halfway(tmp_path: Path, resumes: bool, stops: int, 
     assert target.read_bytes() == CONTENT
 
 
+class ConfusedHandler(SimpleHTTPRequestHandler):
+    """Break off once; then say that the rest comes, and send a shorter whole."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        again = "Range" in self.headers
+        self.send_response(206 if again else 200)
+        self.send_header("Content-Length", str(CHUNK // 2 if again else len(CONTENT)))
+        self.send_header("ETag", '"one"')
+        self.end_headers()
+        self.wfile.write(CONTENT[: CHUNK // 2] if again else CONTENT[: 2 * CHUNK])
+
+
+def test_a_server_that_says_rest_and_sends_the_whole(tmp_path: Path) -> None:
+    with serve(ConfusedHandler) as address:
+        fetch(tmp_path / "images.data", [address], (), "", wait=lambda _: None)
+    assert (tmp_path / "images.data").read_bytes() == CONTENT[: CHUNK // 2]
+
+
+def test_a_folder_is_not_a_file_of_a_known_checksum(tmp_path: Path) -> None:
+    (tmp_path / "mirror" / "images.gz").mkdir(parents=True)
+    with pytest.raises(UserError, match="expected a file of a known SHA-256, got a folder"):
+        fetch(tmp_path / "images.gz", [f"{tmp_path}/mirror/"], SHA256, "")
+
+
+def test_an_address_that_is_none_is_not_tried_again(tmp_path: Path) -> None:
+    waits: list[float] = []
+    with pytest.raises(UserError, match=r"images\.gz"):
+        fetch(tmp_path / "images.gz", ["http://[bad/"], (), "", wait=waits.append)
+    assert waits == []
+
+
 def test_a_server_that_always_stops_halfway(tmp_path: Path) -> None:
     asked.clear()
     handler = type("Handler", (UnreliableHandler,), {"resumes": False, "stops": 99})
@@ -123,10 +160,12 @@ def test_a_server_that_always_stops_halfway(tmp_path: Path) -> None:
 
 def test_an_error_page_with_status_200(tmp_path: Path, served: tuple[Path, str]) -> None:
     folder, address = served
-    (folder / "page.html").write_text("<html>Please log in</html>", encoding="utf-8")
+    (folder / "page.data").write_text("\n<!DOCTYPE html><html>Please log in</html>", encoding="utf-8")
     with pytest.raises(UserError, match=r"expected a file, got a web page \(HTML\)"):
-        fetch(tmp_path / "images.zip", [f"{address}page.html"], (), "")
-    assert not (tmp_path / "images.zip").exists()
+        fetch(tmp_path / "info.csv", [f"{address}page.data"], (), "")
+    with pytest.raises(UserError, match="expected an archive, got something else"):
+        fetch(tmp_path / "images.zip", [f"{address}page.data"], (), "")
+    assert not list(tmp_path.glob("i*"))
 
 
 def test_a_gz_may_be_packed_in_another_way(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Image files are decoded the one right way, and what is no usable image is refused by name."""
 
+import contextlib
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +94,42 @@ def test_the_camera_was_held_sideways(tmp_path: Path) -> None:
     exif[0x0112] = 6  # turn by a quarter, clockwise
     Image.fromarray(np.array([[1, 2, 3], [4, 5, 6]], np.uint8)).save(path, exif=exif)
     assert GREY(path).tolist() == [[4, 1], [5, 2], [6, 3]]
+
+
+def test_the_camera_was_held_sideways_and_the_image_is_scaled(tmp_path: Path) -> None:
+    path = tmp_path / "sideways.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.repeat(np.repeat(np.array([[0, 200]], np.uint8), 8, 0), 4, 1)).save(path, exif=exif)
+    scaled = Decoder((4, 4), "grey", resample="box")(path)
+    assert scaled[0].tolist() == [0, 0, 0, 0]
+    assert scaled[3].tolist() == [200, 200, 200, 200]
+
+
+def test_a_cameras_second_picture_is_left_aside(tmp_path: Path) -> None:
+    path = tmp_path / "phone.jpg"
+    noise(16, 16).save(path, format="MPO", save_all=True, append_images=[Image.new("L", (16, 16))])
+    with Image.open(path) as image:
+        assert (image.format, getattr(image, "n_frames", 1)) == ("MPO", 2)
+    assert GREY(path).std() > 30
+
+
+def test_whatever_is_damaged_is_a_bad_image(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for suffix in ("jpg", "png", "tif", "webp", "bmp", "gif"):
+        path = tmp_path / f"image.{suffix}"
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        noise(24, 24, 3).save(path, exif=exif) if suffix not in ("bmp", "gif") else noise(24, 24, 3).save(path)
+        whole = path.read_bytes()
+        for _ in range(60):
+            damaged = bytearray(whole)
+            for at in generator.integers(0, min(len(whole), 400), 3):
+                damaged[at] = generator.integers(0, 256)
+            path.write_bytes(damaged)
+            with contextlib.suppress(BadImageError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert RGB(path).shape[2] == 3
 
 
 def test_crop_takes_the_middle_and_stretch_takes_all(tmp_path: Path) -> None:

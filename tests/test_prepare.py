@@ -161,14 +161,76 @@ def test_the_publishers_test_images_stay_and_their_copies_leave_training(workpla
     assert meta["copies_left_out"] == 1
 
 
-def test_a_bad_image_is_left_out_when_asked_and_listed(workplace: Path) -> None:
-    folder = make_photos(workplace / "photos", {".": 12})
-    (folder / "broken.jpg").write_bytes(b"")
-    configure(workplace, on_bad_image="skip")
+def assert_rows_are_their_sources(
+    folder: Path, rows: list[dict[str, str]], arrays: dict[str, NDArray[np.uint8]]
+) -> None:
+    """Check that what labels.csv says of every image is so; for images that were not scaled."""
+    for row in rows:
+        with Image.open(folder / row["source"]) as image:
+            assert np.array_equal(arrays[row["split"]][int(row["index"]), 0], np.asarray(image.convert("L"))), row
+        assert row["label"] in ("", Path(row["source"]).parent.name)
+
+
+def test_bad_images_are_left_out_when_asked_and_listed(workplace: Path) -> None:
+    for index in range(24):
+        path = workplace / "photos" / ("TrainSet", "TestSet")[index % 4 == 3] / f"photo {index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(index)).save(path)
+    (workplace / "photos/TestSet/a broken one first.jpg").write_bytes(b"")
+    (workplace / "photos/TrainSet/photo 5 and a half.jpg").symlink_to("nowhere")
+    (workplace / "photos/TrainSet/._photo 0.png").write_bytes(b"litter")
+    for settings in ({}, {"split": "official", "fractions": [0.8, 0.2, 0], "options": {"test": "TestSet/"}}):
+        configure(workplace, size=None, on_bad_image="skip", **settings)
+        prepare.main("mine")
+        arrays, labels, meta = prepared(workplace)
+        assert sum(map(len, arrays.values())) == 24
+        assert_rows_are_their_sources(workplace / "photos", labels, arrays)
+        assert isinstance(meta["skipped"], list)
+        assert [line.partition(":")[0] for line in meta["skipped"]] == [
+            "photos/TestSet/a broken one first.jpg",
+            "photos/TrainSet/photo 5 and a half.jpg",
+        ]
+    assert {row["split"] for row in labels if row["source"].startswith("TestSet/")} == {"test"}
+
+
+def test_frames_are_in_the_order_of_their_numbers(workplace: Path) -> None:
+    (workplace / "photos").mkdir()
+    for index in range(1, 101):
+        Image.fromarray(picture(index)).save(workplace / "photos" / f"frame{index}.png")
+    configure(workplace, split="contiguous")
     prepare.main("mine")
-    arrays, _, meta = prepared(workplace)
-    assert sum(map(len, arrays.values())) == 12
-    assert meta["skipped"] == ["photos/broken.jpg: expected an image, got an empty file"]
+    numbers = [int(Path(row["source"]).stem.removeprefix("frame")) for row in prepared(workplace)[1]]
+    assert numbers == list(range(1, 101))
+
+
+def test_linked_folders_are_searched_and_loops_are_not(workplace: Path) -> None:
+    make_photos(workplace / "elsewhere", {"cats": 6})
+    folder = make_photos(workplace / "photos", {"dogs": 6})
+    for index, path in enumerate(sorted((folder / "dogs").iterdir())):
+        Image.fromarray(picture(100 + index)).save(path)
+    (folder / "cats").symlink_to(workplace / "elsewhere" / "cats")
+    (folder / "loop").symlink_to(folder)
+    configure(workplace)
+    prepare.main("mine")
+    _, labels, meta = prepared(workplace)
+    assert len(labels) == 12
+    assert meta["classes"] == ["cats", "dogs"]
+
+
+def test_few_large_groups_leave_no_split_empty(workplace: Path) -> None:
+    (workplace / "photos").mkdir()
+    for index in range(30):
+        Image.fromarray(picture(index)).save(workplace / "photos" / f"{index // 10} {index % 10}.png")
+    configure(workplace, split="grouped", options={"pattern": r"(?P<group>\d) \d"})
+    prepare.main("mine")
+    assert [len(array) for array in prepared(workplace)[0].values()] == [10, 10, 10]
+
+
+def test_names_with_signs_that_mean_something_elsewhere(workplace: Path) -> None:
+    make_photos(workplace / "photos", {"a$x_{$b": 6, "c,d": 6, "猫": 6})
+    configure(workplace)
+    prepare.main("mine")
+    assert prepared(workplace)[2]["classes"] == ["a$x_{$b", "c,d", "猫"]
 
 
 def write_broken(folder: Path) -> None:
@@ -183,6 +245,10 @@ def write_clash(folder: Path) -> None:
     Image.new("L", (9, 9)).save(folder / "PHOTO 1.png")
 
 
+def write_odd_name(folder: Path) -> None:
+    Image.new("L", (9, 9)).save(folder / "two\nlines.png")
+
+
 def nothing(_: Path) -> None:
     pass
 
@@ -191,15 +257,18 @@ REFUSED: list[tuple[str, dict[str, int], Callable[[Path], None], Settings, str]]
     ("missing folder", {".": 9}, nothing, {"source": "nowhere"}, "expected the folder nowhere, found none: see datasets.mine"),
     ("empty folder", {".": 0}, nothing, {}, "photos: expected images (.jpg, .jpeg, .png, .webp, .bmp, .tif, .tiff, .gif)"),
     ("bad image", {".": 9}, write_broken, {}, "photos/broken.jpg: expected an image, got an empty file; `on_bad_image: skip`"),
-    ("mixed sizes", {".": 9}, nothing, {"size": None}, "expected channels x height x width of 1x10x14, got 1x11x14: give `size`"),
+    ("mixed sizes", {".": 9}, nothing, {"size": None}, "photo 1.png: expected 10x14 like all others, got 11x14: see `size`"),
     ("one class", {"cats": 9}, nothing, {"split": "stratified"}, "expected two classes for `split: stratified`"),
     ("small class", {"cats": 9, "dogs": 2}, nothing, {}, "expected at least 3 images in every class for a stratified split, got 2 in class 'dogs'"),
     ("too few images", {".": 2}, nothing, {}, "expected an image in every split, got {"),
+    ("odd name", {".": 9}, write_odd_name, {}, "expected names of printable characters"),
+    ("all bad", {".": 0}, write_broken, {"on_bad_image": "skip"}, "expected at least one image that can be used, got none; photos/broken.jpg"),
+    ("optional group", {".": 9}, nothing, {"options": {"pattern": "photo (?P<label>1)?.*"}}, "expected a name that matches the pattern"),
     ("other names", {".": 9}, nothing, {"options": {"pattern": r"SUB\d+"}}, "expected a name that matches the pattern SUB\\d+, got photo 0"),
     ("no groups", {".": 9}, nothing, {"split": "grouped"}, "expected `group` in `pattern` for `split: grouped`"),
     ("no publisher", {".": 9}, nothing, {"split": "official", "fractions": [0.9, 0.1, 0]}, "expected a publisher's test set"),
     ("constant", {".": 9}, write_black, {}, "black.png: expected an image, got the one value 0 everywhere"),
-    ("name clash", {".": 9}, write_clash, {}, "expected names that differ by more than small and capital letters, got photos/PHOTO 1.png and photos/photo 1.png"),
+    ("name clash", {".": 9}, write_clash, {}, "expected names that differ by more than their capitals, got photos/PHOTO 1.png and photos/photo 1.png"),
 ]  # fmt: skip
 
 

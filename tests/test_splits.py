@@ -107,6 +107,20 @@ def test_contiguous_cuts_at_two_places_and_leaves_copies_to_the_later_side() -> 
     assert parts["train"].tolist() == [index for index in range(80) if index not in (5, 6)]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_within_the_publishers_training_images_stay_together(seed: int) -> None:
+    test = np.arange(60) >= 50
+    clusters = ([0, 9, 18, 27], [1, 10, 19, 28], [2, 11, 20])
+    parts = splits.official(None, test, linked(60, *clusters), (0.8, 0.2, 0.0), seed)
+    assert all(len(sides(parts, cluster)) == 1 for cluster in clusters)
+
+
+def test_official_without_training_images_of_its_own() -> None:
+    test = np.arange(4) >= 2
+    with pytest.raises(UserError, match="expected training images that are no copies"):
+        splits.official(["a"] * 4, test, linked(4, [0, 2], [1, 3]), (0.8, 0.2, 0.0), seed=0)
+
+
 def test_official_test_images_are_never_trained_on() -> None:
     test = np.arange(50) >= 40
     parts = splits.official(None, test, linked(50, [0, 45], [1, 2]), (0.9, 0.1, 0.0), seed=0)

@@ -1,5 +1,6 @@
 """Unpack an archive whose author is not to be trusted: every member is checked before anything is written."""
 
+import errno
 import shutil
 import stat
 import tarfile
@@ -13,12 +14,17 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from stages.errors import UserError
-from stages.files import litter
+from stages.files import clash, litter
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # Images hardly compress, and no honest archive of them unpacks to so many times its size.
 MOST_EXPANSION = 100
 ALWAYS_ALLOWED = 100 << 20  # bytes that any archive may unpack to
+# What the libraries raise on archives that are not what they say.
+DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, NotImplementedError, OSError, ValueError,
+)  # fmt: skip
+DISK_TROUBLE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,12 @@ def unpack(archive: Path, folder: Path) -> int:
             with zipfile.ZipFile(archive) as opened:
                 return _write(list(_zip_members(opened)), archive, folder)
         with tarfile.open(archive) as opened_tar:
-            return _write(list(_tar_members(opened_tar)), archive, folder)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, LZMAError, EOFError, NotImplementedError) as error:
+            count = _write(list(_tar_members(opened_tar)), archive, folder)
+            _read_to_end(opened_tar)
+            return count
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+            raise
         raise UserError(
             f"{archive.name}: expected a whole archive, got a damaged one ({error}): fetch it again"
         ) from None
@@ -90,16 +100,24 @@ def _write(members: list[Member], archive: Path, folder: Path) -> int:
             raise UserError(f"{archive.name}: expected new names, got {member.name}, which another file has")
         target.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as source, target.open("xb") as file:
-            shutil.copyfileobj(_Limited(source, member, archive), file, 1 << 20)
+            shutil.copyfileobj(Limited(source, member, archive), file, 1 << 20)
     return len(wanted)
 
 
 def _check_clashes(targets: list[Path], archive: Path) -> None:
-    seen = set()
-    for target in targets:
-        if str(target).casefold() in seen:
-            raise UserError(f"{archive.name}: expected every name once, whatever its capitals, got {target.name} twice")
-        seen.add(str(target).casefold())
+    """Refuse names that a disk without capitals would mix up, of files and of the folders that they lie in."""
+    if not targets:
+        raise UserError(f"{archive.name}: expected files, got none")
+    paths = [path for target in targets for path in (target, *target.parents)]
+    if len(set(targets)) < len(targets) or clash(paths):
+        raise UserError(f"{archive.name}: expected every name once, whatever its capitals, got two alike")
+
+
+def _read_to_end(archive: tarfile.TarFile) -> None:
+    """Read what lies behind the last member: only there is the checksum of the whole."""
+    assert archive.fileobj is not None
+    while archive.fileobj.read(1 << 20):
+        pass
 
 
 def _check_size(members: list[Member], archive: Path) -> None:
@@ -123,7 +141,7 @@ def _checked_target(member: Member, archive: Path, folder: Path) -> Path:
 
 
 @dataclass
-class _Limited:
+class Limited:
     """A file that gives no more bytes than its archive declared."""
 
     source: IO[bytes]
@@ -132,6 +150,7 @@ class _Limited:
     given: int = 0
 
     def read(self, size: int = -1, /) -> bytes:
+        """Read up to `size` bytes; raise UserError past the declared end."""
         data = self.source.read(size)
         self.given += len(data)
         if self.given > self.member.size:

@@ -41,11 +41,14 @@ class Decoded:
                 yield np.frombuffer(file.read(values), np.uint8).reshape(self.image_shape)
 
 
-def decode(raw: RawImages, path: Path, image_shape: ImageShape | None, skip_bad: bool, name: str) -> Decoded:
-    """Write every image to `path` as (C, H, W) bytes; without `image_shape` the first image gives it.
+def decode(
+    raw: RawImages, path: Path, channels: int, size: tuple[int, int] | None, skip_bad: bool, name: str
+) -> Decoded:
+    """Write every image to `path` as (C, H, W) bytes; without `size` the first image gives it.
 
     Raise UserError at the first that cannot be used, or with `skip_bad` leave it out and say why.
     """
+    image_shape = (channels, *size) if size else None
     kept: list[int] = []
     copies: list[int] = []
     skipped: list[str] = []
@@ -54,21 +57,20 @@ def decode(raw: RawImages, path: Path, image_shape: ImageShape | None, skip_bad:
         warnings.simplefilter("error", Image.DecompressionBombWarning)  # an error, which the decoder explains
         for index, image in enumerate(_in_parallel(raw, image_shape)):
             bar.update()
-            try:
-                channels_first = _channels_first(image, image_shape, raw.sources[index])
-            except BadImageError as error:
+            if isinstance(image, BadImageError):
                 if not skip_bad:
-                    raise UserError(f"{error}; `on_bad_image: skip` leaves such files out") from None
-                skipped.append(str(error))
+                    raise UserError(f"{image}; `on_bad_image: skip` leaves such files out")
+                skipped.append(str(image))
                 continue
+            channels_first = _channels_first(image, channels, image_shape, raw.sources[index])
             image_shape = image_shape or channels_first.shape
             data = channels_first.tobytes()
             file.write(data)
             digest = hashlib.blake2b(data, digest_size=16).digest()
             copies.append(first_of.setdefault(digest, len(kept)))
             kept.append(index)
-    if image_shape is None:
-        raise UserError(f"expected at least one image that can be used, got none: {'; '.join(skipped[:3])}")
+    if image_shape is None or not kept:
+        raise UserError(f"expected at least one image that can be used, got none; {'; '.join(skipped[:3])}")
     return Decoded(path, image_shape, np.array(kept), np.array(copies), skipped)
 
 
@@ -102,15 +104,13 @@ def _one(raw: RawImages, index: int) -> NDArray[np.uint8] | BadImageError:
 
 
 def _channels_first(
-    image: NDArray[np.uint8] | BadImageError, image_shape: ImageShape | None, source: str
+    image: NDArray[np.uint8], channels: int, image_shape: ImageShape | None, source: str
 ) -> NDArray[np.uint8]:
-    """Turn (H, W) or (H, W, C) into (C, H, W)."""
-    if isinstance(image, BadImageError):
-        raise image
+    """Turn (H, W) or (H, W, C) into (C, H, W); raise UserError if that is not what all have to be."""
     moved = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    if len(moved) != channels:
+        raise UserError(f"{source}: expected {channels} channels, as `color` says, got {len(moved)}")
     if image_shape is not None and moved.shape != image_shape:
-        expected, got = ("x".join(map(str, shape)) for shape in (image_shape, moved.shape))
-        raise BadImageError(
-            f"{source}: expected channels x height x width of {expected}, got {got}: give `size` to scale all to it"
-        )
+        expected, got = (f"{height}x{width}" for _, height, width in (image_shape, moved.shape))
+        raise UserError(f"{source}: expected {expected} like all others, got {got}: see `size`")
     return moved

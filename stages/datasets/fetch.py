@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import shutil
+import tarfile
 import time
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -13,6 +15,7 @@ from typing import Any, BinaryIO, cast
 import requests
 import urllib3
 
+from stages.datasets.archives import is_archive
 from stages.errors import UserError
 from stages.files import litter, whole_file
 from stages.progress import progress
@@ -22,6 +25,7 @@ CHUNK = 1 << 20  # bytes
 TIMEOUT = (10, 60)  # seconds to connect, and between two chunks
 ATTEMPTS = 5
 BACK_OFF = 1.0  # seconds before the second attempt, doubled before each further one
+HTML = (b"<!doctype html", b"<html")
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses that may be gone in a moment
 
 
@@ -62,7 +66,12 @@ def _copy(address: str, target: Path, name: str, wait: Callable[[float], None]) 
         return
     path = _in_package(address.removeprefix(PACKAGE)) if address.startswith(PACKAGE) else Path(address)
     if path.is_dir():
-        shutil.copytree(path, target, ignore=lambda _, names: {name for name in names if litter(name)})
+        try:
+            shutil.copytree(path, target, ignore=lambda _, names: {name for name in names if litter(name)})
+        except shutil.Error as error:
+            raise UnavailableError(
+                f"{len(error.args[0])} files could not be copied, {error.args[0][0][0]} first"
+            ) from None
         return
     try:
         source = path.open("rb")
@@ -113,12 +122,14 @@ def _stream(session: requests.Session, address: str, file: BinaryIO, name: str, 
     try:
         with session.get(address, stream=True, timeout=TIMEOUT, headers=headers) as response:
             _check_status(response, version)
-            if response.status_code != requests.codes.partial_content:
+            resumed = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+            if response.status_code != requests.codes.partial_content or not resumed:
                 start = 0  # the whole file again: the server cannot resume, or it has another one by now
                 file.seek(0)
                 file.truncate()
             version = response.headers.get("ETag") or response.headers.get("Last-Modified")
-            length = int(response.headers.get("Content-Length", 0))
+            stated = response.headers.get("Content-Length", "")
+            length = int(stated) if stated.isdecimal() else 0
             with progress(start + length, name, "B") as bar:
                 bar.update(start)
                 # As it was sent: `iter_content` would unpack a .gz that the server calls an encoding.
@@ -127,6 +138,8 @@ def _stream(session: requests.Session, address: str, file: BinaryIO, name: str, 
                     bar.update(len(chunk))
             if length and file.tell() != start + length:
                 raise _BrokenError(f"got {file.tell() - start:,} of {length:,} bytes", version)
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        raise UnavailableError(str(error)) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _BrokenError(f"no connection ({type(error).__name__})", version) from None
     return version
@@ -137,13 +150,20 @@ def _check_status(response: requests.Response, version: str | None) -> None:
         raise _BrokenError(f"HTTP status {response.status_code}", version)
     if not response.ok:
         raise UnavailableError(f"HTTP status {response.status_code}")
-    if response.headers.get("Content-Type", "").startswith("text/html"):
-        raise UnavailableError("expected a file, got a web page (HTML), perhaps one that asks to log in")
 
 
 def _verify(path: Path, name: str, sha256: Sequence[str]) -> None:
-    if not sha256 or path.is_dir():
-        return  # unknown upstream: what came the first time is what dvc.lock records
+    if path.is_dir():
+        if sha256:
+            raise UnavailableError("expected a file of a known SHA-256, got a folder")
+        return
+    if is_archive(path.with_name(name)) and not (zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
+        raise UnavailableError("expected an archive, got something else")
+    if not sha256:  # unknown upstream: dvc.lock records what came
+        with path.open("rb") as file:
+            if file.read(512).lstrip().lower().startswith(HTML):
+                raise UnavailableError("expected a file, got a web page (HTML), perhaps one that asks to log in")
+        return
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest not in sha256 and not (name.endswith(".gz") and _content_digest(path) in sha256):

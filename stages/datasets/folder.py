@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from stages.datasets.images import SUFFIXES, Decoder
 from stages.datasets.raw import RawImages, Target
 from stages.errors import UserError
-from stages.files import litter
+from stages.files import clash, litter
 
 
 def read(
     folder: Path,
     target: Target,
-    labels: str,
+    labels: str | None,
     pattern: str | None,
     test: str | None,
     resize: str,
@@ -26,10 +26,11 @@ def read(
 ) -> RawImages:
     """List the images in `folder`; they are decoded when they are asked for.
 
-    `labels` says where classes come from: "folder" (the parent folder's name), "pattern" or "none". `pattern` is a
-    regular expression that every file's name without suffix has to match whole; its named groups `label` and `group`
-    give the class and who is in the picture. `test` is one that is searched in paths: what it finds are the publisher's
-    test images. `resize` and `resample` are those of `stages.datasets.images.Decoder`.
+    `pattern` is a regular expression that every file's name without suffix has to match whole; its named groups
+    `label` and `group` give the class and who is in the picture. `labels` says where classes come from: "pattern" (the
+    default if it has a label), "folder" (the name of the folder that an image lies in, the default if not) or "none".
+    `test` is a regular expression that is searched in paths: what it finds are the publisher's test images. `resize`
+    and `resample` are those of `stages.datasets.images.Decoder`.
     """
     paths = find_images(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
@@ -59,35 +60,51 @@ class FolderImages:
 
 def find_images(folder: Path) -> list[Path]:
     """Find all image files below `folder`, sorted; raise UserError if there are none or if two could be mixed up."""
-    paths = sorted(path for path in _walk(folder) if path.suffix.lower() in SUFFIXES and not litter(path.name))
+    files = [path for path in _walk(folder) if not litter(path.name)]
+    paths = sorted((path for path in files if path.suffix.lower() in SUFFIXES), key=_natural)
     if not paths:
-        raise UserError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none")
-    seen: dict[str, Path] = {}
+        raise UserError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none among {len(files)} files")
+    if len(paths) < len(files):
+        print(f"{folder}: {len(files) - len(paths)} files of other types left aside")
     for path in paths:
-        twin = seen.setdefault(str(path).casefold(), path)
-        if twin is not path:
-            raise UserError(
-                f"expected names that differ by more than small and capital letters, got {twin} and {path}: rename one"
-            )
+        if not str(path).isprintable():  # nor are bytes that are no UTF-8
+            raise UserError(f"expected names of printable characters, got {str(path)!r}: rename it")
+    if twins := clash(paths):
+        raise UserError(
+            f"expected names that differ by more than their capitals, got {twins[0]} and {twins[1]}: rename one"
+        )
     return paths
 
 
+def _natural(path: Path) -> list[tuple[int, int | str]]:
+    """Sort frame9 before frame10: neighbours in a video stay neighbours."""
+    pieces = re.split(r"([0-9]+)", path.as_posix())
+    return [(0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces]
+
+
 def _walk(folder: Path) -> Iterator[Path]:
+    """Give all files below a folder, through links to folders too, but into none twice."""
+
     def refuse(error: OSError) -> None:
         raise UserError(f"expected a folder that can be read, got {error.filename}: {error.strerror}")
 
-    for parent, _, names in os.walk(folder, onerror=refuse):
+    visited = set()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        visited.add(os.path.realpath(parent))
+        folders[:] = [name for name in folders if os.path.realpath(Path(parent, name)) not in visited]
         yield from (Path(parent, name) for name in names)
 
 
 def _match(pattern: str, path: Path) -> re.Match[str]:
     match = re.fullmatch(pattern, path.stem)
-    if match is None:
+    if match is None or None in match.groupdict().values():
         raise UserError(f"{path}: expected a name that matches the pattern {pattern}, got {path.stem}")
     return match
 
 
-def _labels(kind: str, paths: list[Path], matches: list[re.Match[str]]) -> list[str] | None:
+def _labels(kind: str | None, paths: list[Path], matches: list[re.Match[str]]) -> list[str] | None:
+    if kind is None and matches and "label" in matches[0].groupdict():
+        kind = "pattern"
     if kind == "none":
         return None
     labels = [match["label"] for match in matches] if kind == "pattern" else [path.parent.name for path in paths]

@@ -35,6 +35,8 @@ def read(folder: Path, _: Target, class_names: Sequence[str] | None = None) -> R
         labels += (class_names[label] if class_names else str(label) for label in part_labels.tolist())
         sources += [f"{part}[{index}]" for index in range(len(part_images))]
         official_test += [part == "test"] * len(part_images)
+    if images[0].shape[1:] != images[1].shape[1:]:
+        raise UserError(f"{folder}: expected images of one size, got {images[0].shape[1:]} and {images[1].shape[1:]}")
     return RawImages(np.concatenate(images), sources, labels, official_test=np.array(official_test))
 
 

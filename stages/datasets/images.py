@@ -42,15 +42,14 @@ class Decoder:
         try:
             with Image.open(path) as image:
                 _check_header(image, path)
-                upright = ImageOps.exif_transpose(image)
-                return np.asarray(self._resized(_flattened(upright, MODES[self.color], path)))
+                return np.asarray(self._resized(_flattened(_upright(image), MODES[self.color], path)))
+        except (BadImageError, MemoryError):
+            raise
         except UnidentifiedImageError:
             raise BadImageError(f"{path}: expected an image, got {_describe(path)}") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise BadImageError(f"{path}: expected at most {MAX_PIXELS:,} pixels, got more") from None
-        except (SyntaxError, ValueError, EOFError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's trouble, not the image's
+        except Exception as error:  # Pillow's many decoders raise a dozen kinds on damaged files
             raise BadImageError(f"{path}: expected a whole image, got a damaged one ({error})") from None
 
     def _resized(self, image: Image.Image) -> Image.Image:
@@ -70,8 +69,17 @@ def _check_header(image: Image.Image, path: Path) -> None:
     if width * height > MAX_PIXELS:
         raise BadImageError(f"{path}: expected at most {MAX_PIXELS:,} pixels, got more")
     frames = getattr(image, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and image.format != "MPO":  # a photo first, and then what the camera adds to it
         raise BadImageError(f"{path}: expected one image, got an animation or a stack of {frames}")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a photo as its EXIF data asks; where those are nonsense, leave it as it is."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        image.load()  # if it was the pixels that are damaged, say so
+        return image
 
 
 def _flattened(image: Image.Image, mode: str, path: Path) -> Image.Image:

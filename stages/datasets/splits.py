@@ -21,14 +21,16 @@ def random(copies: Indices, fractions: Fractions, seed: int) -> dict[str, Indice
     return _share_out([""] * len(copies), copies, fractions, seed)
 
 
-def stratified(labels: Sequence[str], copies: Indices, fractions: Fractions, seed: int) -> dict[str, Indices]:
+def stratified(
+    labels: Sequence[str], copies: Indices, fractions: Fractions, seed: int, remedy: str = "use `split: random`"
+) -> dict[str, Indices]:
     """Share out images so that every class is split as the whole is, to within one image a class."""
     classes, counts = np.unique(np.asarray(labels), return_counts=True)
     needed = sum(fraction > 0 for fraction in fractions)
     if counts.min() < needed:
         raise UserError(
             f"expected at least {needed} images in every class for a stratified split, got {counts.min()} in class "
-            f"'{classes[counts.argmin()]}': add images, or use `split: random`"
+            f"'{classes[counts.argmin()]}': add images, or {remedy}"
         )
     return _share_out(labels, copies, fractions, seed)
 
@@ -61,9 +63,11 @@ def official(
     if test is None or not test.any() or test.all():
         raise UserError("expected a publisher's test set for `split: official`, found none: use another split")
     rest = np.flatnonzero(~test & ~np.isin(copies, copies[test]))
+    if not len(rest):
+        raise UserError("expected training images that are no copies of the publisher's test images, found none")
     first_of = np.unique(copies[rest], return_inverse=True)[1]
     shares = (
-        stratified([labels[int(index)] for index in rest], first_of, fractions, seed)
+        stratified([labels[int(index)] for index in rest], first_of, fractions, seed, "do without labels")
         if labels
         else random(first_of, fractions, seed)
     )
@@ -87,9 +91,12 @@ def _share_out(labels: Sequence[str], units: Indices, fractions: Fractions, seed
     split_of_unit = np.empty(len(first), np.int64)
     for label, room in enumerate(_class_shares(class_sizes, fractions)):
         shuffled = generator.permutation(np.flatnonzero(class_of_unit == label))
+        wanted = room > 0
         # The largest first, while there is room for them; single images then fill every split exactly.
-        for unit in shuffled[np.argsort(-unit_sizes[shuffled], kind="stable")]:
-            split = int(np.argmax(room))
+        for left, unit in enumerate(shuffled[np.argsort(-unit_sizes[shuffled], kind="stable")], start=-len(shuffled)):
+            # The last units, if they are large, go to splits that would stay empty.
+            split = int(np.argmax(np.where(wanted, room.max() + 1, room) if -left <= wanted.sum() else room))
+            wanted[split] = False
             split_of_unit[unit] = split
             room[split] -= unit_sizes[unit]
     return {name: np.flatnonzero(split_of_unit[unit_of] == split) for split, name in enumerate(SPLITS)}

@@ -5,10 +5,21 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from stages.figures.style import new_figure, show_image
 
 COLUMNS = 8
+
+
+def thumbnail(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Shrink an image (C, H, W) until neither side is longer than `side`."""
+    step = math.ceil(max(image.shape[1:]) / side)
+    if step == 1:
+        return image
+    pillow = Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))
+    small = np.asarray(pillow.reduce(step))
+    return small[None] if small.ndim == 2 else np.moveaxis(small, -1, 0)
 
 
 def draw_preview(images: list[NDArray[np.uint8]], captions: list[str], title: str) -> Figure:

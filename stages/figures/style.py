@@ -1,5 +1,6 @@
 """The look of all pictures, and how they are saved."""
 
+import warnings
 from pathlib import Path
 
 import matplotlib as mpl
@@ -32,6 +33,7 @@ def new_figure(width: float, height: float) -> Figure:
     mpl.rcParams.update(
         {
             "font.size": 9,
+            "text.parse_math": False,  # names may hold a $
             "axes.titlesize": 10,
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -52,4 +54,6 @@ def show_image(axis: Axes, image: NDArray[np.uint8]) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG that holds nothing but the picture: no date, no version, so the same picture is the same bytes."""
-    figure.savefig(path, format="png", dpi=130, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font does not have is drawn as boxes
+        figure.savefig(path, format="png", dpi=130, metadata={"Software": None})
