@@ -129,7 +129,9 @@ def test_metrics_have_no_orphans() -> None:
 
 def test_the_lock_is_of_the_code_params_and_metrics_beside_it() -> None:
     """What git holds must be as it was when `dvc repro` wrote dvc.lock; the data may be absent."""
-    done = subprocess.run(["dvc", "status", "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--json"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     stale = [
         f"{stage}: {path} ({state})"
         for stage, changes in json.loads(done.stdout).items()

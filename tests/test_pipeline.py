@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -170,7 +171,7 @@ def test_a_stopped_training_leaves_what_was_there(project: Project, sent: signal
     folders = [project.folder / "data", project.folder / "metrics"]
     before = [bytes_of(folder) for folder in folders]
     command = [
-        "python",
+        sys.executable,
         "-c",
         "import stages.train as t, stages.command as c; print('ready', flush=True); c.run(t.main)",
     ]
