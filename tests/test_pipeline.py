@@ -232,20 +232,30 @@ def test_a_disk_that_is_full_is_one_line(project: Project, stage: str, limit: in
     assert bytes_of(project.folder / "data") == before
 
 
+REAL = {  # images in train, val and test
+    "mnist": (54000, 6000, 10000),
+    "fashion-mnist": (56000, 7000, 7000),
+    "olivetti": (320, 40, 40),
+    "frey": (1572, 197, 196),
+    "common-images": (82, 9, 5),
+    "london-faces": (163, 21, 20),
+}
+
+
 @needs_mirror
-def test_real_upstream_files_become_prepared_data_sets(fresh: Project) -> None:
-    for dataset in ("mnist", "olivetti"):
-        for stage in ("download", "prepare"):
-            fresh.ok("python", "-m", f"stages.{stage}", dataset, mirror=DATASETS)
-    prepared = fresh.folder / "data/prepared"
-    counts = {
-        dataset: [
-            len(np.load(prepared / dataset / f"{split}.npy", mmap_mode="r")) for split in ("train", "val", "test")
-        ]
-        for dataset in ("mnist", "olivetti")
-    }
-    assert counts == {"mnist": [54000, 6000, 10000], "olivetti": [320, 40, 40]}
-    meta = json.loads((prepared / "olivetti/meta.json").read_text(encoding="utf-8"))
-    assert meta["shape"] == [1, 64, 64]
-    assert len(meta["classes"]) == 40
-    assert meta["citation"] == load(fresh.folder / "params.yaml").dataset("olivetti").citation
+@pytest.mark.parametrize("dataset", REAL)
+def test_real_upstream_files_become_prepared_data_sets(fresh: Project, dataset: str) -> None:
+    for stage in ("download", "prepare"):
+        fresh.ok("python", "-m", f"stages.{stage}", dataset, mirror=DATASETS)
+    prepared = fresh.folder / "data/prepared" / dataset
+    settings = load(fresh.folder / "params.yaml").dataset(dataset)
+    arrays = {split: np.load(prepared / f"{split}.npy", mmap_mode="r") for split in ("train", "val", "test")}
+    assert tuple(map(len, arrays.values())) == REAL[dataset]
+    assert {array.shape[1:] for array in arrays.values()} == {settings.image_shape}
+    meta = json.loads((prepared / "meta.json").read_text(encoding="utf-8"))
+    assert (meta["licence"], meta["citation"]) == (settings.licence, settings.citation)
+    assert len(meta["classes"]) == {"frey": 0, "common-images": 0, "olivetti": 40, "london-faces": 2}.get(dataset, 10)
+    if dataset in ("olivetti", "frey", "london-faces"):
+        # Upright: a mean face looks like its mirror image from side to side, and not from top to bottom.
+        mean = np.mean([image.mean(axis=0) for image in arrays["train"][:100]], axis=0)
+        assert np.abs(mean - mean[:, ::-1]).mean() < np.abs(mean - mean[::-1]).mean() / 2
