@@ -148,6 +148,17 @@ def test_copies_are_counted_and_never_on_two_sides(workplace: Path) -> None:
         assert len(same) == 1
 
 
+def test_images_that_differ_in_their_last_pixel_are_no_copies(workplace: Path) -> None:
+    (workplace / "photos").mkdir()
+    for index in range(12):
+        pixels = picture(0, 16, 16)
+        pixels[-1, -1] = 20 * index
+        Image.fromarray(pixels).save(workplace / "photos" / f"{index}.png")
+    configure(workplace, size=None)
+    prepare.main("mine")
+    assert prepared(workplace)[2]["copies"] == 0
+
+
 def test_the_publishers_test_images_stay_and_their_copies_leave_training(workplace: Path) -> None:
     folder = make_photos(workplace / "photos", {"TrainSet": 20, "TestSet": 5})
     (folder / "TrainSet" / "copy.png").write_bytes((folder / "TestSet" / "photo 2.png").read_bytes())
