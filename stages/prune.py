@@ -38,22 +38,25 @@ def stages_of(settings: config.Config) -> set[str]:
 
 
 def leftovers(settings: config.Config) -> Iterator[Path]:
-    """Find outputs that no entry of params.yaml makes; data/raw, where people put files of their own, is left alone."""
+    """Find outputs that no entry of params.yaml makes.
+
+    What people may have put beside them is left alone: files of other kinds, and all of data/raw.
+    """
     members = {f"{model.group}/{name}" for name, model in settings.models.items()}
-    for root in (METRICS, EVALUATED, PLOTS):
-        for path in root.glob("*/*"):
+    for root, pattern in ((METRICS, "*.json"), (METRICS, "*.history.csv"), (EVALUATED, "*/"), (PLOTS, "*/")):
+        for path in root.glob(f"[!.]*/{pattern}"):
             group_and_name = f"{path.parent.name}/{path.name.partition('.')[0]}"
-            if path.parent not in (TIMING, REPORTS, PLOTS / "reports") and group_and_name not in members:
+            if path.parent not in (TIMING, REPORTS) and group_and_name not in members:
                 yield path
-    folders: tuple[tuple[Path, Mapping[str, object]], ...] = (
-        (TIMING, settings.models),
-        (MODELS, settings.models),
-        (PREPARED, settings.datasets),
-        (REPORTS, settings.groups),
-        (PLOTS / "reports", settings.groups),
+    kinds: tuple[tuple[Path, str, Mapping[str, object]], ...] = (
+        (TIMING, "*.json", settings.models),
+        (MODELS, "[!.]*/", settings.models),
+        (PREPARED, "[!.]*/", settings.datasets),
+        (REPORTS, "*.md", settings.groups),
+        (PLOTS / "reports", "*.png", settings.groups),
     )
-    for folder, known in folders:
-        yield from (path for path in folder.glob("[!.]*") if path.name.partition(".")[0] not in known)
+    for folder, pattern, known in kinds:
+        yield from (path for path in folder.glob(pattern) if path.stem not in known)
 
 
 def prune_lock(known: set[str]) -> list[str]:

@@ -119,7 +119,11 @@ def test_a_model_that_was_removed_leaves_nothing_behind(project: Project) -> Non
     done = project.run("python", "-m", "stages.report", "quickstart")
     assert done.returncode == 1
     assert "metrics/quickstart/faces-dense.json: expected a model of group quickstart in params.yaml" in done.stderr
+    notes = project.folder / "metrics/quickstart/faces-dense notes.md"
+    notes.write_text("mine", encoding="utf-8")
     project.ok("python", "-m", "stages.prune")
+    assert notes.read_text(encoding="utf-8") == "mine"  # not the pipeline's to remove
+    notes.unlink()
     assert project.repro("report@quickstart") == {"report@quickstart"}
     assert "faces-dense" not in (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
     assert "faces-dense" not in (project.folder / "dvc.lock").read_text(encoding="utf-8")
