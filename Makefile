@@ -8,17 +8,19 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 READY := .venv/.ready
+PEERS := .venv-benchmarks/.ready
 
-.PHONY: help quickstart repro test lint prune iiitm lock clean
+.PHONY: help quickstart repro test lint benchmark prune iiitm lock clean
 
 help:
 	@echo "make quickstart  set up, then run the pipeline on images that come with the dependencies"
 	@echo "make repro       the whole pipeline, downloads included (the same as: dvc repro)"
 	@echo "make test        lint, types and tests"
+	@echo "make benchmark   training speed beside that of a plain loop, PyTorch Lightning and Keras"
 	@echo "make prune       remove what is left of models that params.yaml no longer has"
 	@echo "make iiitm       switch on the data set IIITM Face, for those who have its images"
 	@echo "make lock        resolve pyproject.toml into requirements.txt again"
-	@echo "make clean       remove .venv; data, models and the DVC cache stay"
+	@echo "make clean       remove the environments; data, models and the DVC cache stay"
 
 quickstart: $(READY)
 	@dvc repro report@quickstart
@@ -53,12 +55,24 @@ iiitm:
 	@sed -i.old 's/^#iiitm //' params.yaml && rm params.yaml.old
 	@echo "IIITM Face is on in params.yaml. Put the path of its images into downloads.iiitm-face.urls, then: dvc repro"
 
+# Hourglass beside a plain loop, PyTorch Lightning and Keras, which have an environment of their own; about an hour.
+benchmark: $(READY) $(PEERS)
+	@python -m tests.benchmarks.training
+
+$(PEERS): tests/benchmarks/requirements.txt | $(READY)
+	@.venv/bin/python -m venv --clear .venv-benchmarks
+	@uv pip install --quiet --compile-bytecode --python .venv-benchmarks/bin/python --requirement $<
+	@touch $@
+
 # Dropped from the lock: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
 # CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU.
 lock: $(READY)
 	@uv pip compile pyproject.toml --group dev --group setup --no-annotate --no-header --quiet \
 		--python-version 3.11 --output-file requirements.txt >/dev/null
-	@sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d' requirements.txt && rm requirements.txt.old
+	@uv pip compile tests/benchmarks/requirements.in --no-annotate --no-header --quiet \
+		--python-version 3.11 --output-file tests/benchmarks/requirements.txt >/dev/null
+	@for file in requirements.txt tests/benchmarks/requirements.txt; do \
+		sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d' $$file && rm $$file.old; done
 
 clean:
-	@rm -rf .venv
+	@rm -rf .venv .venv-benchmarks

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from stages.errors import UserError
+from stages.errors import StoppedError, UserError
 
 
 def run(main: Callable[[str], None]) -> None:
@@ -30,12 +30,41 @@ def guarded() -> Iterator[None]:
         yield
     except UserError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+    except StoppedError as stopped:
+        if str(stopped):
+            print(stopped, file=sys.stderr)
+        sys.exit(128 + stopped.signal)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         sys.exit(f"error: {error.strerror or error}{where}; no output was written")
     except KeyboardInterrupt:
         print("interrupted: no output was written", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+
+
+@contextmanager
+def deferred_signals() -> Iterator[Callable[[], int]]:
+    """Within the block, note SIGINT and SIGTERM in place of acting on them, and give the number of the first, 0 before.
+
+    A second Ctrl-C acts as ever; a second SIGTERM does not, because schedulers and torchrun both send one.
+    """
+    received = 0
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(signum: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        received = received or signum
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+
+    for signum in before:
+        signal.signal(signum, note)
+    try:
+        yield lambda: received
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    if received:  # too late for anyone in the block to ask
+        signal.raise_signal(received)
 
 
 def _terminate(signum: int, _frame: FrameType | None) -> None:

@@ -4,6 +4,7 @@ import math
 import re
 import textwrap
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.errors import UserError
-from stages.schema import FROZEN, Dataset, Group, Model, Name, RemoteFile, Section, suggest
+from stages.schema import FROZEN, Dataset, Group, Model, Name, RemoteFile, Section, Training, suggest
 
 PARAMS = Path("params.yaml")
 RESERVED = ("reports", "timing")  # folders of metrics/ and plots/ that are not a group's
@@ -29,6 +30,7 @@ class Config(Section):
     datasets: dict[Name, Dataset]
     models: dict[Name, Model]
     groups: dict[Name, Group]
+    train: Training = field(default_factory=Training)
 
     def download(self, name: str) -> tuple[RemoteFile, ...]:
         """Look up a download by its name on the command line."""
@@ -73,7 +75,8 @@ def _check_references(config: Config, where: str, model: Model) -> None:
         if value not in known:
             raise UserError(f"{where}.{key}: expected one of {key}s, got '{value}'{suggest(value, known)}")
     image_shape = config.datasets[model.dataset].image_shape
-    if image_shape and model.network.latent_dim > (values := math.prod(image_shape)):
+    # A network whose feature maps are the latent has none to state.
+    if image_shape and (model.network.latent_dim or 0) > (values := math.prod(image_shape)):
         raise UserError(
             f"{where}.network.latent_dim: expected at most {values}, the values of one {model.dataset} image, "
             f"got {model.network.latent_dim}"

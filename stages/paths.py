@@ -5,6 +5,7 @@ from pathlib import Path
 RAW = Path("data/raw")  # / <dataset>
 PREPARED = Path("data/prepared")  # / <dataset>
 MODELS = Path("data/models")  # / <model>
+CHECKPOINTS = Path("data/checkpoints")  # / <model>, of runs that are under way; no DVC stage knows them
 EVALUATED = Path("data/evaluated")  # / <group> / <model>
 METRICS = Path("metrics")  # / <group> / <model>.json and <model>.history.csv
 TIMING = Path("metrics/timing")  # / <model>.json

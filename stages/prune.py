@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stages import config
 from stages.command import guarded
-from stages.paths import EVALUATED, METRICS, MODELS, PLOTS, PREPARED, REPORTS, TIMING
+from stages.paths import CHECKPOINTS, EVALUATED, METRICS, MODELS, PLOTS, PREPARED, REPORTS, TIMING
 
 LOCK = Path("dvc.lock")
 
@@ -51,6 +51,7 @@ def leftovers(settings: config.Config) -> Iterator[Path]:
     kinds: tuple[tuple[Path, str, Mapping[str, object]], ...] = (
         (TIMING, "*.json", settings.models),
         (MODELS, "[!.]*/", settings.models),
+        (CHECKPOINTS, "[!.]*/", settings.models),
         (PREPARED, "[!.]*/", settings.datasets),
         (REPORTS, "*.md", settings.groups),
         (PLOTS / "reports", "*.png", settings.groups),

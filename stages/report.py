@@ -87,6 +87,11 @@ def to_markdown(title: str, results: list[Result]) -> str:
     lines += [table_row(cells(result)) for result in results]
     notes = [f"{result.name}: the published figure is of {result.source}." for result in results if result.source]
     notes += [
+        f"{result.name}: in brackets mean ± standard deviation over {result.metrics['seeds']} seeds; else the first."
+        for result in results
+        if "seeds" in result.metrics
+    ]
+    notes += [
         f"{result.name}: no {metric.upper()}: {reason}."
         for result in results
         for metric, reason in result.left_out.items()
@@ -101,8 +106,18 @@ def cells(result: Result) -> list[str]:
     published = ", ".join(
         f"{metric.removesuffix('_db').upper()} {value:g}" for metric, value in result.published.items()
     )
-    values = [format(result.metrics[key], spec) if key in result.metrics else "-" for key, spec in COLUMNS.values()]
+    values = [value(result.metrics, key, spec) for key, spec in COLUMNS.values()]
     return [result.dataset, result.name, *values, published]
+
+
+def value(metrics: dict[str, float], key: str, spec: str) -> str:
+    """Format one score, with mean and standard deviation beside it where the model was trained with several seeds."""
+    if key not in metrics:
+        return "-"
+    single = format(metrics[key], spec)
+    if f"{key}_mean" not in metrics:
+        return single
+    return f"{single} ({metrics[f'{key}_mean']:{spec}} ± {metrics[f'{key}_std']:{spec}})"
 
 
 def table_row(entries: list[str]) -> str:

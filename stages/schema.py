@@ -10,11 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core.core_schema import ValidationInfo
 
 FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"expected an odd number of pixels, got {value}")
+    return value
+
 
 # Names become folders and DVC stage names.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -25,6 +32,7 @@ Count = Annotated[int, Field(strict=True, gt=0)]
 Positive = Annotated[float, Field(strict=True, gt=0)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
 Beta = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Odd = Annotated[int, Field(strict=True, gt=0), AfterValidator(_odd)]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "linear"]
 
 
@@ -131,10 +139,70 @@ class DenseNetwork(Section):
 
 
 @dataclass(frozen=True, config=FROZEN)
+class EncoderBlock(Section):
+    """See `stages.models.conv.encoder_block`."""
+
+    filters: Count
+    kernel: Odd = 3
+    stride: Count = 1
+    padding: Literal["same", "valid"] = "same"
+    norm: Flag = False
+    pool: Count = 1
+
+
+@dataclass(frozen=True, config=FROZEN)
+class DecoderBlock(Section):
+    """See `stages.models.conv.decoder_block`."""
+
+    filters: Count
+    kernel: Odd = 3
+    stride: Count = 1
+    padding: Literal["same", "valid"] = "same"
+    transposed: Flag = False
+    upsample: Count = 1
+    norm: Flag = False
+
+    def __post_init__(self) -> None:
+        if self.stride > 1 and not self.transposed:
+            raise ValueError("'stride' in a decoder expects `transposed: true`; to enlarge without, use 'upsample'")
+
+
+@dataclass(frozen=True, config=FROZEN)
+class ConvNetwork(Section):
+    """See `stages.models.conv.Conv`."""
+
+    encoder: Annotated[tuple[EncoderBlock, ...], Field(min_length=1)]
+    decoder: tuple[DecoderBlock, ...]
+    latent_dim: Count | None = None
+    activation: Activation = "relu"
+    latent_activation: Activation = "linear"
+    expand_activation: Activation = "linear"
+    output_activation: Activation = "sigmoid"
+    output_kernel: Odd = 3
+    negative_slope: Positive = 0.01
+
+
+@dataclass(frozen=True, config=FROZEN)
 class PCANetwork(Section):
     """See `stages.models.pca.PCA`."""
 
     latent_dim: Count
+
+
+@dataclass(frozen=True, config=FROZEN)
+class Plateau(Section):
+    """See `stages.training.schedules.Plateau`."""
+
+    factor: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.5
+    patience: Count = 3
+    minimum: Fraction = 0.0
+
+
+@dataclass(frozen=True, config=FROZEN)
+class OneCycle(Section):
+    """See `stages.training.schedules.OneCycle`."""
+
+    warmup: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.3
 
 
 @dataclass(frozen=True, config=FROZEN)
@@ -144,17 +212,32 @@ class GradientDescent(Section):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
-    optimizer: Literal["adam", "adadelta"] = "adam"
+    learning_rate_batch: Count | None = None
+    optimizer: Literal["adam", "adamw", "adadelta"] = "adam"
     betas: tuple[Beta, Beta] | None = None
     rho: Fraction | None = None
+    weight_decay: Annotated[float, Field(strict=True, ge=0)] | None = None
+    plateau: Plateau | None = None
+    one_cycle: OneCycle | None = None
+    clip_norm: Positive | None = None
     patience: Count | None = None
-    seed: Seed = 0
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    compile: Flag = False
 
     def __post_init__(self) -> None:
-        owner = {"betas": "adam", "rho": "adadelta"}
-        for key, optimizer in owner.items():
-            if getattr(self, key) is not None and self.optimizer != optimizer:
-                raise ValueError(f"'{key}' belongs to optimizer {optimizer}, got optimizer {self.optimizer}")
+        owners = {"betas": ("adam", "adamw"), "rho": ("adadelta",), "weight_decay": ("adamw",)}
+        for key, owner in owners.items():
+            if getattr(self, key) is not None and self.optimizer not in owner:
+                raise ValueError(f"'{key}' belongs to optimizer {' or '.join(owner)}, got optimizer {self.optimizer}")
+        if self.plateau is not None and self.one_cycle is not None:
+            raise ValueError("expected one of 'plateau' and 'one_cycle', got both: the learning rate has one schedule")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"'seeds' expects different numbers, got {list(self.seeds)}")
+
+    @property
+    def scaled_learning_rate(self) -> float:
+        """The learning rate for this batch size, where it is given for another."""
+        return self.learning_rate * self.batch_size / (self.learning_rate_batch or self.batch_size)
 
 
 @dataclass(frozen=True, config=FROZEN)
@@ -162,8 +245,8 @@ class ClosedForm(Section):
     """The recipe of a family that is solved, not trained: nothing to choose."""
 
 
-NETWORKS = {"dense": DenseNetwork, "pca": PCANetwork}
-RECIPES = {"dense": GradientDescent, "pca": ClosedForm}
+NETWORKS = {"conv": ConvNetwork, "dense": DenseNetwork, "pca": PCANetwork}
+RECIPES = {"conv": GradientDescent, "dense": GradientDescent, "pca": ClosedForm}
 
 
 def _one_of(kinds: Mapping[str, type], value: str) -> str:
@@ -258,6 +341,18 @@ class Model(Section):
     @classmethod
     def _recipe_of_family(cls, value: object, info: ValidationInfo) -> object:
         return _variant(RECIPES, "family", value, info)
+
+
+@dataclass(frozen=True, config=FROZEN)
+class Training(Section):
+    """The section `train`: how all models are trained, whatever they are."""
+
+    launch: Annotated[str, Field(min_length=1)] = "python"
+    deterministic: Flag = True
+    data: Literal["auto", "resident", "streaming"] = "auto"
+    precision: Literal["auto", "bfloat16", "tf32", "float32"] = "auto"
+    channels_last: Flag = True
+    checkpoint_seconds: Annotated[float, Field(strict=True, ge=0)] = 60
 
 
 @dataclass(frozen=True, config=FROZEN)

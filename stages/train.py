@@ -2,123 +2,255 @@
 
 import hashlib
 import math
+import shutil
 import time
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.optim import Optimizer
 
 from stages import command, config
 from stages.datasets.prepared import Bytes, open_split
-from stages.errors import UserError
+from stages.errors import StoppedError, UserError
 from stages.files import rounded, whole_file, whole_folder, write_csv, write_json
 from stages.models.autoencoder import Autoencoder, Solvable, scale
 from stages.models.families import build
-from stages.models.store import save_model
-from stages.paths import METRICS, MODELS, PREPARED, TIMING
+from stages.models.store import save_model, weights_file
+from stages.paths import CHECKPOINTS, METRICS, MODELS, PREPARED, TIMING
 from stages.progress import progress
-from stages.schema import GradientDescent, Model
-from stages.training.device import choose_device, describe_device
+from stages.schema import GradientDescent, Model, Training
+from stages.training.batches import Batches, place
+from stages.training.checkpoints import Checkpoints, State, run_key
+from stages.training.device import can_compile, choose_device, choose_precision, describe_device
+from stages.training.distributed import Processes, joined
+from stages.training.objective import Objective, mean_losses
 from stages.training.optimizers import make_optimizer
-from stages.training.trainer import Epoch, train, validate
+from stages.training.schedules import Constant, make_schedule
+from stages.training.speed import flops_per_image, parameter_count, peak_memory_mib
+from stages.training.trainer import Row, Trainer
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: the model that came out, a row for every epoch, its validation loss, the seconds that it took."""
+
+    model: Autoencoder
+    history: list[Row]
+    val_loss: float
+    seconds: float
+    seed: int = 0
 
 
 def main(name: str) -> None:
     """Fit one model to the train split of its data set; the validation split alone decides when to stop."""
-    settings = config.load().model(name)
-    prepared = PREPARED / settings.dataset
-    splits = open_split(prepared / "train.npy"), open_split(prepared / "val.npy")
-    description = describe(settings, splits)
-    check_latent(settings.network.latent_dim, description["image_shape"])
-    device = choose_device()
-    recipe = settings.training
-    model = build(settings.family, description["image_shape"], description["network"], getattr(recipe, "seed", 0))
-    model.to(device)
-    started = time.perf_counter()
-    if isinstance(recipe, GradientDescent):
-        history = descend(model, recipe, splits, device, name)
-    else:
-        history = solve(model, splits, device)
-    seconds = time.perf_counter() - started
-    table = METRICS / settings.group / f"{name}.history.csv"
-    with whole_folder(MODELS / name) as folder, whole_file(table) as partial:
-        save_model(folder, model, description)
-        rows = [[row.epoch, rounded(row.train_loss), rounded(row.val_loss)] for row in history]
-        write_csv(partial, [entry.name for entry in fields(Epoch)], rows)
-    write_timing(name, device, seconds, len(history), len(splits[0]))
-    print(f"{name}: validation loss {history[-1].val_loss:.4g} after {len(history)} epochs, {seconds:.1f} s")
+    settings = config.load()
+    model = settings.model(name)
+    files = [PREPARED / model.dataset / f"{split}.npy" for split in ("train", "val")]
+    splits = [open_split(file) for file in files]
+    description = describe(model, splits[0].shape[1:], files)
+    check_latent(model.network.latent_dim, description["image_shape"])
+    with joined() as processes:
+        device = choose_device(settings.train.deterministic)
+        if isinstance(model.training, GradientDescent):
+            with enough_memory(model.training.batch_size, description["image_shape"], device):
+                runs, speed = descend(name, model.training, settings.train, splits, description, device, processes)
+        elif processes.leads:
+            runs, speed = [solve(build_for(description).to(device), splits, device)], {}
+        if processes.leads:
+            write(name, model.group, runs, description)
+            write_timing(name, device, runs, len(splits[0]), speed)
+            shutil.rmtree(CHECKPOINTS / name, ignore_errors=True)  # those of earlier, abandoned runs too
 
 
 def descend(
-    model: Autoencoder, recipe: GradientDescent, splits: tuple[Bytes, Bytes], device: torch.device, name: str
-) -> list[Epoch]:
-    """Train by gradient descent, with a progress bar."""
-    optimizer = make_optimizer(
-        recipe.optimizer, model.parameters(), recipe.learning_rate, betas=recipe.betas, rho=recipe.rho
-    )
-    train_images, val_images = (torch.from_numpy(np.array(images)).to(device) for images in splits)
-    with progress(len(train_images) * recipe.epochs, name, "img") as bar:
-        return train(
+    name: str,
+    recipe: GradientDescent,
+    common: Training,
+    splits: Sequence[Bytes],
+    description: dict[str, Any],
+    device: torch.device,
+    processes: Processes,
+) -> tuple[list[Run], dict[str, object]]:
+    """Train by gradient descent, once for each seed; beside the runs, say how they were computed."""
+    precision = choose_precision(common.precision, device)
+    compiled = recipe.compile and can_compile(device)
+    data = place(splits, device, common.data)
+    started = time.perf_counter()
+    runs = []
+    for seed in recipe.seeds:
+        model = build_for(description, seed).to(device)
+        trainer = Trainer(
             model,
-            optimizer,
-            train_images,
-            val_images,
+            *make_rules(model, recipe, len(data[0])),
             epochs=recipe.epochs,
             batch_size=recipe.batch_size,
             patience=recipe.patience,
-            generator=torch.Generator().manual_seed(recipe.seed),
+            clip_norm=recipe.clip_norm,
+            seed=seed,
+            precision=precision,
+            channels_last=common.channels_last,
+            compiled=compiled,
+            processes=processes,
+        )
+        depends_on = {
+            "training": asdict(recipe),
+            "train": asdict(common),
+            "seed": seed,
+            "on": [device.type, precision, compiled],
+        }
+        checkpoints = Checkpoints(CHECKPOINTS / name / run_key(description | depends_on), common.checkpoint_seconds)
+        fit(trainer, data, checkpoints, name if len(recipe.seeds) == 1 else f"{name}, seed {seed}")
+        if len(recipe.seeds) > 1:  # so that a stop in the next run costs this one nothing
+            state = trainer.state_dict()
+            if processes.leads:
+                checkpoints.save(trainer.epoch, trainer.step, state)
+        val_loss = trainer.history[(trainer.best_epoch if recipe.patience else 0) - 1]["val_loss"]
+        runs.append(Run(trainer.model, trainer.history, val_loss, trainer.seconds, seed))
+    waited = sum(batches.waited for batches in data) / (time.perf_counter() - started)
+    speed = {"precision": precision, "compiled": compiled, "data": data[0].kind, "processes": processes.count}
+    return runs, speed | {"share_of_time_waiting_for_data": rounded(waited)}
+
+
+def make_rules(model: Autoencoder, recipe: GradientDescent, images: int) -> tuple[Optimizer, Constant]:
+    """Make the optimizer and the schedule of its learning rate that a recipe asks for, to train on so many images."""
+    optimizer = make_optimizer(
+        recipe.optimizer,
+        model.parameters(),
+        recipe.scaled_learning_rate,
+        betas=recipe.betas,
+        rho=recipe.rho,
+        weight_decay=recipe.weight_decay,
+    )
+    schedule = make_schedule(
+        optimizer,
+        recipe.epochs * math.ceil(images / recipe.batch_size),
+        plateau=asdict(recipe.plateau) if recipe.plateau else None,
+        one_cycle=asdict(recipe.one_cycle) if recipe.one_cycle else None,
+    )
+    return optimizer, schedule
+
+
+def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, title: str) -> None:
+    """Train from the last checkpoint, or from the start, to the end, with a progress bar; save when it is time."""
+    train, val = data
+    leads = trainer.processes.leads
+    state = trainer.processes.from_leader(checkpoints.load() if leads else None)
+    if state is not None:
+        trainer.load_state_dict(state)
+        if leads and not trainer.finished:
+            print(f"{title}: goes on from epoch {trainer.epoch}, step {trainer.step}")
+    done = len(trainer.history) * len(train) + min(trainer.step * trainer.batch_size, len(train))
+    with (
+        command.deferred_signals() as received,
+        progress(len(train) * trainer.epochs, title, "img", done, hidden=not leads) as bar,
+    ):
+
+        def save(state: State, wished: int) -> None:
+            where = f"epoch {trainer.epoch}, step {trainer.step}"
+            saved = checkpoints.save(trainer.epoch, trainer.step, state) if leads else False
+            if wished > 1:
+                trainer.processes.from_leader(saved)  # none leaves before the first one has saved
+                after = f"saved at {where}; the next run goes on from there" if saved else f"could not save at {where}"
+                raise StoppedError(f"{title}: stopped, {after}" if leads else "", wished)
+
+        trainer.fit(
+            train,
+            val,
             on_batch=bar.update,
-            on_epoch=lambda row: bar.set_postfix(
-                epoch=f"{row.epoch}/{recipe.epochs}",
-                train_loss=f"{row.train_loss:.4g}",
-                val_loss=f"{row.val_loss:.4g}",
-                refresh=False,
-            ),
+            on_look=lambda loss: bar.set_postfix(epoch=trainer.epoch, loss=f"{loss:.4g}", refresh=False),
+            wish=lambda: received() or int(leads and checkpoints.due()),
+            save=save,
         )
 
 
-def solve(model: Autoencoder, splits: tuple[Bytes, Bytes], device: torch.device) -> list[Epoch]:
+def solve(model: Autoencoder, splits: Sequence[Bytes], device: torch.device) -> Run:
     """Fit a family that has a closed form; its history is one row."""
     assert isinstance(model, Solvable)
-    train_images, val_images = (torch.from_numpy(np.array(images)) for images in splits)
-    model.fit(scale(train_images).numpy())
-    losses = (validate(model, images.to(device), batch_size=1024) for images in (train_images, val_images))
-    return [Epoch(1, *losses)]
+    started = time.perf_counter()
+    model.fit(scale(torch.from_numpy(np.array(splits[0]))).numpy())
+    losses = [mean_losses(Objective(model), batches, 1024, Processes()) for batches in place(splits, device)]
+    row = {"epoch": 1} | {f"{split}_loss": of["loss"] for split, of in zip(("train", "val"), losses, strict=True)}
+    return Run(model, [row], row["val_loss"], time.perf_counter() - started)
 
 
-def describe(settings: Model, splits: tuple[Bytes, Bytes]) -> dict[str, Any]:
+def build_for(description: dict[str, Any], seed: int = 0) -> Autoencoder:
+    """Build the network that is described, with the first weights of a seed."""
+    return build(description["family"], description["image_shape"], description["network"], seed)
+
+
+def describe(settings: Model, image_shape: tuple[int, ...], files: Sequence[Path]) -> dict[str, Any]:
     """Gather config.json: all that is needed to build the network again, and what it was made from."""
     digest = hashlib.sha256()
-    for images in splits:
-        digest.update(images.data)
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return {
         "family": settings.family,
         "network": asdict(settings.network),
-        "image_shape": splits[0].shape[1:],
+        "image_shape": image_shape,
         "dataset": settings.dataset,
-        "dataset_sha256": digest.hexdigest(),  # of the bytes of the train and val splits, one after the other
+        "dataset_sha256": digest.hexdigest(),  # of train.npy and val.npy, one after the other
         "versions": {package: version(package).partition("+")[0] for package in ("torch", "numpy", "scikit-learn")},
     }
 
 
-def check_latent(latent_dim: int, image_shape: tuple[int, ...]) -> None:
+def check_latent(latent_dim: int | None, image_shape: tuple[int, ...]) -> None:
     """Refuse a latent that is larger than the image, where params.yaml could not tell because it states no size."""
     values = math.prod(image_shape)
-    if latent_dim > values:
+    if (latent_dim or 0) > values:
         raise UserError(f"expected latent_dim of at most {values}, the values of an image, got {latent_dim}")
 
 
-def write_timing(name: str, device: torch.device, seconds: float, epochs: int, images: int) -> None:
+@contextmanager
+def enough_memory(batch_size: int, image_shape: tuple[int, ...], device: torch.device) -> Iterator[None]:
+    """Turn what torch raises when memory runs out into one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        words = ("allocate memory", "out of memory", "ALLOC_FAILED")  # of torch on CPUs, of CUDA, of its libraries
+        if not isinstance(error, MemoryError) and not any(word in str(error) for word in words):
+            raise
+        shape = "x".join(map(str, image_shape))
+        raise UserError(
+            f"expected a batch of {batch_size} images of {shape} to fit into the memory of {describe_device(device)}, "
+            "got: out of memory: lower `batch_size`, make the network smaller, or set `train.data` to streaming"
+        ) from None
+
+
+def write(name: str, group: str, runs: Sequence[Run], description: dict[str, Any]) -> None:
+    """Write the models, and the history of the first run, which is the one that pictures and curves are drawn of."""
+    first = runs[0]
+    with whole_folder(MODELS / name) as folder, whole_file(METRICS / group / f"{name}.history.csv") as partial:
+        description["seeds"] = [run.seed for run in runs]
+        for run in runs:
+            save_model(folder, run.model, description, weights_file(None if run is first else run.seed))
+        header = list(first.history[0])
+        rows = ([int(row["epoch"]), *(rounded(row[name]) for name in header[1:])] for row in first.history)
+        write_csv(partial, header, rows)
+    seconds, epochs = sum(run.seconds for run in runs), sum(len(run.history) for run in runs)
+    print(f"{name}: validation loss {first.val_loss:.4g}, {epochs} epochs, {seconds:.1f} s")
+
+
+def write_timing(name: str, device: torch.device, runs: Sequence[Run], images: int, speed: dict[str, object]) -> None:
     """Write metrics/timing/<model>.json, which no stage reads: times differ from run to run."""
+    seconds, epochs = sum(run.seconds for run in runs), sum(len(run.history) for run in runs)
     timing = {
         "device": describe_device(device),
         "epochs": epochs,
+        "flops_per_image": flops_per_image(runs[0].model),
         "images_per_s": rounded(epochs * images / seconds),
+        "parameters": parameter_count(runs[0].model),
+        "peak_memory_mib": rounded(peak_memory_mib(device)),
         "s_per_epoch": rounded(seconds / epochs),
     }
-    write_json(TIMING / f"{name}.json", timing)
+    write_json(TIMING / f"{name}.json", timing | speed)
 
 
 if __name__ == "__main__":

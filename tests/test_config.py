@@ -75,17 +75,24 @@ def test_values_come_through(tmp_path: Path) -> None:
         ("epochs: 150, ", "", "models.digits-dense.training.epochs: expected a value, got nothing"),
         ("dataset: digits", "dataset: digit", "digits-pca.dataset: expected one of datasets, got 'digit'; did you mean 'digits'?"),
         ("group: quickstart", "group: quick", "digits-pca.group: expected one of groups, got 'quick'; did you mean 'quickstart'?"),
-        ("family: dense", "family: dence", "digits-dense.family: expected one of dense, pca, got 'dence'; did you mean 'dense'?"),
+        ("family: dense", "family: dence", "digits-dense.family: expected one of conv, dense, pca, got 'dence'; did you mean 'dense'?"),
         ("latent_dim: 8}", "latent_dim: 65}", "expected at most 64, the values of one digits image, got 65"),
         ("fractions: [0.9, 0.1, 0]", "fractions: [0.9, 0.2, 0]", "expected train, val and test that add to 1, got 1.1"),
         ("fractions: [0.9, 0.1, 0]", "fractions: [1, 0, 0]", "'fractions' expects a part for every split, got [1.0, 0.0, 0.0]"),
         ("fractions: [0.9, 0.1, 0]", "fractions: [0.8, 0.1, 0.1]", "expected 0 for test, got 0.1"),
-        ("rho: 0.8", "betas: [0.9, 0.99]", "'betas' belongs to optimizer adam, got optimizer adadelta"),
+        ("rho: 0.8", "betas: [0.9, 0.99]", "'betas' belongs to optimizer adam or adamw, got optimizer adadelta"),
         ("  mnist: {", "  MNIST digits: {", "datasets.MNIST digits: expected a name of small letters"),
         ("{mnist-dense: {mse", "{mnist-dens: {mse", "got 'mnist-dens'; did you mean 'mnist-dense'?"),
         ("groups:\n", "groups:\n  empty: {title: Empty}\n", "groups.empty: expected a model with `group: empty`, found none"),
         ("latent_dim: 8}", "latent_dim: 8, 5: 3}", "models.digits-pca.network: unknown key '5'"),
         ("latent_dim: 8}", "latent_dim: 8, null: 3}", "models.digits-pca.network: unknown key 'None'"),
+        ("rho: 0.8", "weight_decay: 0.1", "'weight_decay' belongs to optimizer adamw, got optimizer adadelta"),
+        ("rho: 0.8", "plateau: {}, one_cycle: {}", "expected one of 'plateau' and 'one_cycle', got both"),
+        ("rho: 0.8", "plateau: {factor: 2}", "plateau.factor: expected less than 1, got 2"),
+        ("rho: 0.8", "seeds: [1, 2, 1]", "'seeds' expects different numbers, got [1, 2, 1]"),
+        ("rho: 0.8", "seeds: []", "seeds: "),
+        ("groups:\n", "train: {lanch: python}\ngroups:\n", "train: unknown key 'lanch'; did you mean 'launch'?"),
+        ("groups:\n", "train: {precision: half}\ngroups:\n", "train.precision: expected 'auto', 'bfloat16', 'tf32' or 'float32', got 'half'"),
         ("optimizer: adadelta, learning_rate: 1, rho: 0.8", "learning_rate: 1, betas: [0.9, 1.0]", "betas.1: expected less than 1, got 1.0"),
         ("(?P<label>[a-z]+).*", "[a-z", "expected a regular expression, got '[a-z'"),
         ("(?P<label>[a-z]+).*", "[a-z]+", "`labels: pattern` expects a `pattern` with a group (?P<label>...)"),
@@ -120,3 +127,24 @@ def test_an_unknown_name_on_the_command_line_is_one_line(fresh: Project) -> None
     assert (
         done.stderr == "error: expected one of models in params.yaml, got 'digits-dens'; did you mean 'digits-dense'?\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ("encoder: [], decoder: []", "network.encoder: "),
+        (
+            "encoder: [{filters: 4, kernel: 2}], decoder: []",
+            "encoder.0.kernel: expected an odd number of pixels, got 2",
+        ),
+        ("encoder: [{filters: 4, poll: 2}], decoder: []", "encoder.0: unknown key 'poll'; did you mean 'pool'?"),
+        (
+            "encoder: [{filters: 4}], decoder: [{filters: 4, stride: 2}]",
+            "'stride' in a decoder expects `transposed: true`",
+        ),
+    ],
+)
+def test_wrong_blocks_are_refused(tmp_path: Path, blocks: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        load_with(tmp_path, "family: pca, network: {latent_dim: 8}", f"family: conv, network: {{{blocks}}}")
+    assert message in str(refused.value)

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,22 @@ from numpy.typing import NDArray
 
 from stages.errors import UserError
 from stages.models.autoencoder import Autoencoder, Solvable, scale
+from stages.models.conv import Conv, Permute
 from stages.models.families import FAMILIES, build
 from stages.models.store import load_model, save_model
 from stages.schema import NETWORKS
 
 SHAPES = [(1, 8, 8), (1, 9, 7), (3, 5, 13), (1, 1, 4)]
-NETWORK: dict[str, dict[str, object]] = {"dense": {"latent_dim": 3, "hidden": [11, 6]}, "pca": {"latent_dim": 3}}
+NETWORK: dict[str, dict[str, Any]] = {
+    "conv": {
+        "latent_dim": 3,
+        "encoder": [{"filters": 4, "norm": True, "pool": 2}, {"filters": 5, "stride": 2}],
+        "decoder": [{"filters": 4, "transposed": True, "stride": 2, "norm": True}, {"filters": 3, "upsample": 2}],
+        "activation": "leaky_relu",
+    },
+    "dense": {"latent_dim": 3, "hidden": [11, 6]},
+    "pca": {"latent_dim": 3},
+}
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -23,7 +34,7 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 def make(family: str, shape: tuple[int, int, int], seed: int = 0) -> tuple[Autoencoder, torch.Tensor]:
     """Build a small model, solved if it has a closed form, and 20 random images for it."""
-    model = build(family, shape, NETWORK[family], seed)
+    model = build(family, shape, NETWORK[family], seed).eval()
     images = torch.rand(20, *shape, generator=torch.Generator().manual_seed(1))
     if isinstance(model, Solvable):
         model.fit(images.numpy())
@@ -43,7 +54,7 @@ def test_shapes(family: str, shape: tuple[int, int, int]) -> None:
     assert latents.dtype == torch.float32
     assert model.decode(latents).shape == images.shape
     assert torch.equal(model(images), model.decode(latents))
-    assert model.loss(images).shape == ()
+    assert model.losses(images)["loss"].shape == ()
 
 
 @every_family
@@ -53,7 +64,7 @@ def test_gradients_reach_every_parameter(family: str, shape: tuple[int, int, int
     if isinstance(model, Solvable):
         assert not list(model.parameters())  # nothing to train
         return
-    model.loss(images).backward()
+    model.losses(images)["loss"].backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
@@ -108,6 +119,120 @@ def test_dense_is_the_published_network() -> None:
     assert widths == [(784, 300), (300, 4), (4, 300), (300, 784)]
     slopes = [layer.negative_slope for layer in model.modules() if isinstance(layer, torch.nn.LeakyReLU)]
     assert slopes == [0.3] * 4  # after every layer, the last included
+
+
+FASHION: dict[str, dict[str, Any]] = {
+    "baseline": {
+        "latent_dim": 128,
+        "encoder": [{"filters": 32}, {"filters": 32, "pool": 2}],
+        "decoder": [{"filters": 32, "upsample": 2}, {"filters": 32}],
+    },
+    "modified": {
+        "latent_dim": 128,
+        "encoder": [{"filters": 32}, {"filters": 64, "stride": 2}, {"filters": 128, "stride": 2}],
+        "decoder": [
+            {"filters": 128, "transposed": True, "stride": 2},
+            {"filters": 64, "transposed": True, "stride": 2},
+        ],
+        "latent_activation": "relu",
+        "expand_activation": "relu",
+    },
+}
+
+
+def layers_of(model: Autoencoder) -> list[str]:
+    """Name every layer that has weights or changes what goes through, with its sizes."""
+    described = []
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            described.append(f"dense {layer.out_features}")
+        elif isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            kind = "conv" if isinstance(layer, torch.nn.Conv2d) else "transposed"
+            described.append(
+                f"{kind} {layer.out_channels} {layer.kernel_size[0]}x{layer.kernel_size[1]} /{layer.stride[0]}"
+            )
+        elif not isinstance(layer, Autoencoder | torch.nn.Sequential | Permute):
+            described.append(type(layer).__name__)
+    return described
+
+
+def test_conv_is_the_published_baseline() -> None:
+    assert layers_of(build("conv", (1, 28, 28), FASHION["baseline"])) == [
+        *["conv 32 3x3 /1", "ReLU", "conv 32 3x3 /1", "ReLU", "MaxPool2d", "Flatten", "dense 128", "Identity"],
+        *["dense 6272", "Identity", "Unflatten", "Upsample", "conv 32 3x3 /1", "ReLU", "conv 32 3x3 /1", "ReLU"],
+        *["conv 1 3x3 /1", "Sigmoid"],
+    ]
+
+
+def test_conv_is_the_published_modified_network() -> None:
+    assert layers_of(build("conv", (1, 28, 28), FASHION["modified"])) == [
+        *[
+            "conv 32 3x3 /1",
+            "ReLU",
+            "conv 64 3x3 /2",
+            "ReLU",
+            "conv 128 3x3 /2",
+            "ReLU",
+            "Flatten",
+            "dense 128",
+            "ReLU",
+        ],
+        *["dense 6272", "ReLU", "Unflatten", "transposed 128 3x3 /2", "ReLU", "transposed 64 3x3 /2", "ReLU"],
+        *["conv 1 3x3 /1", "Sigmoid"],
+    ]
+
+
+def test_conv_without_a_dense_layer_keeps_feature_maps() -> None:
+    network = {
+        "encoder": [{"filters": filters, "norm": True, "pool": 2} for filters in (128, 64, 32)],
+        "decoder": [{"filters": filters, "norm": True, "transposed": True, "stride": 2} for filters in (32, 64, 128)],
+    }
+    with torch.device("meta"):
+        model = build("conv", (3, 1000, 800), network)
+    assert model.latent_dim == 125 * 100 * 32  # six times fewer numbers than 1000 x 800 x 3
+    small = build("conv", (3, 25, 20), network).eval()  # padded to 32x24
+    images = torch.rand(2, 3, 25, 20)
+    assert small.encode(images).shape == (2, small.latent_dim) == (2, 4 * 3 * 32)
+    assert small(images).shape == images.shape
+    assert layers_of(small)[:4] == ["conv 128 3x3 /1", "ReLU", "BatchNorm2d", "MaxPool2d"]
+
+
+def test_padding_is_cropped_where_it_was_put() -> None:
+    network = {"encoder": [{"filters": 1, "pool": 4}], "decoder": [{"filters": 1, "upsample": 4}]}
+    model = build("conv", (1, 6, 5), network)
+    seen: list[torch.Tensor] = []
+    model.encoder[0].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))  # type: ignore[index,union-attr]
+    images = torch.rand(2, 1, 6, 5)
+    model.encode(images)
+    (padded,) = seen
+    assert padded.shape == (2, 1, 8, 8)
+    assert isinstance(model, Conv)
+    left, _, top, _ = model.padding
+    assert torch.equal(padded[:, :, top : top + 6, left : left + 5], images)
+    assert torch.equal(padded[:, :, 0, left : left + 5], images[:, :, 0])  # by the edge
+
+
+def test_valid_convolutions_shrink_and_grow() -> None:
+    network = {
+        "encoder": [{"filters": 64, "padding": "valid"}, {"filters": 1}],
+        "decoder": [{"filters": 64, "padding": "valid", "transposed": True}],
+    }
+    model = build("conv", (1, 8, 8), network)
+    assert model.latent_dim == 36
+    assert model(torch.rand(2, 1, 8, 8)).shape == (2, 1, 8, 8)
+
+
+def test_a_decoder_that_does_not_fit_is_one_line() -> None:
+    network = {"encoder": [{"filters": 4, "pool": 2}], "decoder": [{"filters": 4}]}
+    with pytest.raises(UserError, match="expected a decoder that gives 8x8 back, got 4x4"):
+        build("conv", (1, 8, 8), network)
+
+
+def test_layers_that_do_not_fit_the_image_are_one_line() -> None:
+    network = {"encoder": [{"filters": 4, "kernel": 11, "padding": "valid"}], "decoder": []}
+    with pytest.raises(UserError, match=r"expected layers that fit 1x8x8 values, got: .*[Kk]ernel") as refused:
+        build("conv", (1, 8, 8), network)
+    assert "\n" not in str(refused.value)
 
 
 def test_dense_is_mirrored_and_ends_as_told() -> None:

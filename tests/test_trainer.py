@@ -1,8 +1,11 @@
 """The training loop: it learns, stops where it should, restores the best epoch and repeats itself bit for bit."""
 
+import copy
 import math
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -11,46 +14,57 @@ from torch import Tensor
 from stages.errors import UserError
 from stages.models.autoencoder import Autoencoder, Solvable
 from stages.models.families import build
+from stages.training.batches import Resident
+from stages.training.device import can_compile
+from stages.training.distributed import Processes
+from stages.training.objective import Objective, mean_losses
 from stages.training.optimizers import make_optimizer
-from stages.training.trainer import Epoch, train, validate
+from stages.training.schedules import make_schedule
+from stages.training.trainer import Row, Trainer
 
 SHAPE = (3, 9, 11)
+CPU = torch.device("cpu")
 
 
-def as_bytes(images: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.rint(images * 255).astype(np.uint8))
+def as_bytes(images: NDArray[np.float32]) -> Resident:
+    return Resident(np.rint(images * 255).astype(np.uint8), CPU)
 
 
-def fit(
+def make_trainer(
     model: Autoencoder,
-    images: NDArray[np.float32],
     epochs: int,
     patience: int | None = None,
     learning_rate: float = 3e-3,
     optimizer: str = "adam",
-) -> list[Epoch]:
+    clip_norm: float | None = None,
+    **schedule: dict[str, Any],
+) -> Trainer:
+    """Make a trainer for 30 images in batches of 8."""
+    rule = make_optimizer(optimizer, model.parameters(), learning_rate)
+    rate = make_schedule(rule, 4 * epochs, **schedule)
+    return Trainer(model, rule, rate, epochs=epochs, batch_size=8, patience=patience, clip_norm=clip_norm)
+
+
+def fit(trainer: Trainer, images: NDArray[np.float32], **hooks: Any) -> list[Row]:  # noqa: ANN401
     """Train on the first 30 images, validate on the rest."""
-    return train(
-        model,
-        make_optimizer(optimizer, model.parameters(), learning_rate),
-        as_bytes(images[:30]),
-        as_bytes(images[30:]),
-        epochs=epochs,
-        batch_size=8,
-        patience=patience,
-        generator=torch.Generator().manual_seed(0),
-    )
+    return trainer.fit(as_bytes(images[:30]), as_bytes(images[30:]), **hooks)
+
+
+def validate(model: Autoencoder, images: Resident, batch_size: int) -> float:
+    return mean_losses(Objective(model.eval()), images, batch_size, Processes())["loss"]
 
 
 def dense(latent_dim: int = 4, **network: object) -> Autoencoder:
     return build("dense", SHAPE, {"latent_dim": latent_dim, **network}, seed=0)
 
 
-@pytest.mark.parametrize(("optimizer", "learning_rate", "epochs"), [("adam", 3e-3, 80), ("adadelta", 5.0, 300)])
+@pytest.mark.parametrize(
+    ("optimizer", "learning_rate", "epochs"), [("adam", 3e-3, 80), ("adamw", 3e-3, 80), ("adadelta", 5.0, 300)]
+)
 def test_it_learns(images: NDArray[np.float32], optimizer: str, learning_rate: float, epochs: int) -> None:
-    history = fit(dense(hidden=[64]), images, epochs, optimizer=optimizer, learning_rate=learning_rate)
-    assert [row.epoch for row in history] == list(range(1, epochs + 1))
-    assert history[-1].train_loss < history[0].train_loss / 4
+    history = fit(make_trainer(dense(hidden=[64]), epochs, None, learning_rate, optimizer), images)
+    assert [row["epoch"] for row in history] == list(range(1, epochs + 1))
+    assert history[-1]["train_loss"] < history[0]["train_loss"] / 4
 
 
 def test_a_linear_autoencoder_never_beats_pca_on_its_training_set(images: NDArray[np.float32]) -> None:
@@ -58,18 +72,18 @@ def test_a_linear_autoencoder_never_beats_pca_on_its_training_set(images: NDArra
     pca = build("pca", SHAPE, {"latent_dim": 4})
     assert isinstance(pca, Solvable)
     pca.fit(training)
-    best = pca.loss(torch.from_numpy(training)).item()
+    best = pca.losses(torch.from_numpy(training))["loss"].item()
     linear = dense(activation="linear", output_activation="linear")
-    fit(linear, images, epochs=600, learning_rate=1e-2)
-    reached = linear.loss(torch.from_numpy(training)).item()
+    fit(make_trainer(linear, epochs=600, learning_rate=1e-2), images)
+    reached = linear.losses(torch.from_numpy(training))["loss"].item()
     assert best < reached
     assert reached < 2 * best  # it came near, so the bound was tested
 
 
 def test_the_history_is_of_the_weights_that_it_names(images: NDArray[np.float32]) -> None:
     model = dense()
-    history = fit(model, images, epochs=3)
-    assert validate(model, as_bytes(images[30:]), batch_size=3) == pytest.approx(history[-1].val_loss)
+    history = fit(make_trainer(model, epochs=3), images)
+    assert validate(model, as_bytes(images[30:]), batch_size=3) == pytest.approx(history[-1]["val_loss"])
     assert not model.training
 
 
@@ -87,24 +101,23 @@ class Scripted(Autoencoder):
     def decode(self, latents: Tensor) -> Tensor:
         return latents
 
-    def loss(self, images: Tensor) -> Tensor:
-        return -self.steps if self.training else torch.tensor(next(self.val_losses))
+    def losses(self, images: Tensor) -> dict[str, Tensor]:
+        return {"loss": -self.steps if self.training else torch.tensor(next(self.val_losses))}
+
+
+FOUR = Resident(np.zeros((4, *SHAPE), np.uint8), CPU)
+
+
+def sgd(model: Autoencoder, learning_rate: float, epochs: int, patience: int | None = None) -> Trainer:
+    """Make a trainer whose steps are the gradient times the learning rate, in batches of 8."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
+    return Trainer(model, optimizer, epochs=epochs, batch_size=8, patience=patience)
 
 
 def run_scripted(val_losses: list[float], patience: int | None) -> tuple[int, float]:
     """Give how many epochs ran, and the weight afterwards: one step an epoch, each adding 1."""
     model = Scripted(val_losses)
-    images = torch.zeros(4, *SHAPE, dtype=torch.uint8)
-    history = train(
-        model,
-        torch.optim.SGD(model.parameters(), lr=1.0),
-        images,
-        images,
-        epochs=len(val_losses),
-        batch_size=4,
-        patience=patience,
-        generator=torch.Generator(),
-    )
+    history = sgd(model, 1.0, len(val_losses), patience).fit(FOUR, FOUR)
     return len(history), model.steps.item()
 
 
@@ -125,28 +138,91 @@ def test_without_patience_the_last_epoch_is_kept() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_stops_and_says_what_to_try(bad: float) -> None:
-    with pytest.raises(UserError, match=r"expected a finite loss, got .* in epoch 2: lower `learning_rate`"):
+def test_a_validation_loss_that_is_no_number_stops_and_says_what_to_try(bad: float) -> None:
+    with pytest.raises(UserError, match=r"expected a finite validation loss, got .* in epoch 2: lower `learning_rate`"):
         run_scripted([1, bad, 1], patience=None)
 
 
-def test_a_training_loss_that_is_no_number_stops_too(images: NDArray[np.float32]) -> None:
+def test_a_training_loss_that_is_no_number_names_epoch_and_step() -> None:
     class Diverging(Scripted):
-        def loss(self, images: Tensor) -> Tensor:
-            return self.steps * math.nan if self.training else super().loss(images)
+        def losses(self, images: Tensor) -> dict[str, Tensor]:
+            self.calls = getattr(self, "calls", 0) + self.training
+            return (
+                {"loss": self.steps * (math.nan if self.calls == 6 else 1)} if self.training else super().losses(images)
+            )
 
-    model, batch = Diverging([1.0]), as_bytes(images[:4])
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    with pytest.raises(UserError, match="got train nan and validation 1"):
-        train(model, optimizer, batch, batch, epochs=1, batch_size=4, patience=None, generator=torch.Generator())
+    eight_batches = Resident(np.zeros((32, *SHAPE), np.uint8), CPU)
+    with pytest.raises(UserError, match=r"got nan in epoch 2, step 2: lower .*`batch_size`, or set `clip_norm`"):
+        sgd(Diverging([1.0] * 9), 1.0, epochs=3).fit(eight_batches, FOUR)
+
+
+def test_what_was_saved_before_a_loss_exploded_is_good() -> None:
+    class Diverging(Scripted):
+        def losses(self, images: Tensor) -> dict[str, Tensor]:
+            self.calls = getattr(self, "calls", 0) + self.training
+            return {"loss": self.steps * (math.inf if self.calls == 6 else 1)}
+
+    saved: list[tuple[float, int]] = []
+    eight_batches = Resident(np.zeros((32, *SHAPE), np.uint8), CPU)
+    trainer = sgd(Diverging([]), 1.0, epochs=3)
+
+    def save(state: dict[str, Any], wished: int) -> None:
+        saved.append((state["model"]["steps"].item(), len(state["history"]) * 4 + state["step"]))
+
+    with pytest.raises(UserError, match="epoch 2, step 2"):
+        trainer.fit(eight_batches, FOUR, wish=lambda: 1, save=save)
+    assert saved[-1] == (-5, 5)  # the step before
+
+
+def test_weights_that_are_no_numbers_are_never_saved() -> None:
+    class Exploding(Scripted):
+        def losses(self, images: Tensor) -> dict[str, Tensor]:
+            return {"loss": self.steps * 3e38}  # finite, and so is its gradient: the step is what overflows
+
+    saved = []
+    with pytest.raises(UserError, match="expected finite weights, got others in epoch 1, step 1"):
+        sgd(Exploding([1.0]), 1e10, epochs=1).fit(FOUR, FOUR, wish=lambda: 1, save=lambda *state: saved.append(state))
+    assert saved == []
 
 
 def test_the_training_loss_is_a_mean_over_images_and_not_over_batches(images: NDArray[np.float32]) -> None:
-    model = dense()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)  # the weights stay, so both losses are of the same network
     batch = as_bytes(images[:30])
-    (row,) = train(model, optimizer, batch, batch, epochs=1, batch_size=8, patience=None, generator=torch.Generator())
-    assert row.train_loss == pytest.approx(row.val_loss, rel=1e-6)  # 30 is 8 + 8 + 8 + 6
+    # The weights stay, so both losses are of the same network.
+    (row,) = sgd(dense(), 0.0, epochs=1).fit(batch, batch)
+    assert row["train_loss"] == pytest.approx(row["val_loss"], rel=1e-6)  # 30 is 8 + 8 + 8 + 6
+
+
+def test_what_a_family_loses_beside_its_loss_is_in_the_history(images: NDArray[np.float32]) -> None:
+    class TwoTerms(Scripted):
+        def losses(self, images: Tensor) -> dict[str, Tensor]:
+            return {"loss": self.steps * 0 + 3, "half": torch.tensor(1.5)}
+
+    (row,) = sgd(TwoTerms([]), 0.0, epochs=1).fit(as_bytes(images), FOUR)
+    assert row == {"epoch": 1, "train_loss": 3, "train_half": 1.5, "val_loss": 3, "val_half": 1.5, "learning_rate": 0}
+
+
+def test_clipping_bounds_the_step() -> None:
+    model = Scripted([1.0])  # its gradient is -1
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    Trainer(model, optimizer, epochs=1, batch_size=8, clip_norm=0.25).fit(FOUR, FOUR)
+    assert model.steps.item() == pytest.approx(0.25)
+
+
+def test_a_plateau_halves_the_learning_rate(images: NDArray[np.float32]) -> None:
+    model = Scripted([5, 4, 4, 4, 4, 4, 4])
+    trainer = make_trainer(model, 7, learning_rate=1.0, plateau={"factor": 0.5, "patience": 2, "minimum": 0.3})
+    rates = [row["learning_rate"] for row in trainer.fit(FOUR, FOUR)]
+    assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.3]  # after two epochs without gain each; 0.25 is below the minimum
+
+
+def test_one_cycle_rises_to_the_rate_and_falls_to_nothing(images: NDArray[np.float32]) -> None:
+    rates: list[float] = []
+    trainer = make_trainer(dense(), 5, learning_rate=0.1, one_cycle={"warmup": 0.25})
+    fit(trainer, images, on_batch=lambda count: rates.append(trainer.optimizer.param_groups[0]["lr"]))
+    assert len(rates) == 20
+    assert max(rates) == pytest.approx(0.1, rel=0.02)
+    assert rates.index(max(rates)) in (4, 5)
+    assert rates[-1] < 1e-5
 
 
 def test_optimizers_get_what_the_recipe_says() -> None:
@@ -157,26 +233,129 @@ def test_optimizers_get_what_the_recipe_says() -> None:
     assert (adam.defaults["lr"], adam.defaults["betas"]) == (0.5, (0.5, 0.6))
     assert make_optimizer("adam", parameters, 0.5).defaults["betas"] == (0.9, 0.999)
 
+    assert make_optimizer("adamw", parameters, 0.5, weight_decay=0.2).defaults["weight_decay"] == 0.2
 
-def test_same_seed_same_bits(images: NDArray[np.float32]) -> None:
-    first, again = dense(), dense()
-    assert fit(first, images, epochs=5) == fit(again, images, epochs=5)
-    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in first.state_dict().items())
+
+class Noisy(Scripted):
+    """Its loss draws noise, as dropout and the sampling of a VAE do."""
+
+    def losses(self, images: Tensor) -> dict[str, Tensor]:
+        return {"loss": (self.steps * torch.randn(())) if self.training else self.steps}
+
+
+def weights_of(trainer: Trainer) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+@pytest.mark.parametrize("model", [dense, lambda: Noisy([])])
+def test_same_seed_same_bits(images: NDArray[np.float32], model: Any) -> None:  # noqa: ANN401
+    first, again = make_trainer(model(), epochs=5), make_trainer(model(), epochs=5)
+    rows = fit(first, images)
+    torch.rand(3)  # what others drew in between does not matter
+    assert fit(again, images) == rows
+    assert_same(weights_of(first), weights_of(again))
+
+
+NORMED = {
+    "latent_dim": 4,
+    "encoder": [{"filters": 4, "norm": True, "pool": 2}],
+    "decoder": [{"filters": 4, "upsample": 2}],
+}
+
+
+@pytest.mark.parametrize(
+    "stop", [*range(6), *range(18, 24)]
+)  # of six places in an epoch: four steps, two of validation
+@pytest.mark.parametrize(
+    "schedule", [{}, {"plateau": {"factor": 0.5, "patience": 1, "minimum": 0}}, {"one_cycle": {"warmup": 0.3}}], ids=str
+)
+def test_a_run_that_goes_on_from_a_state_ends_with_the_same_bits(
+    images: NDArray[np.float32], stop: int, schedule: dict[str, Any]
+) -> None:
+    def trainer() -> Trainer:
+        return make_trainer(build("conv", SHAPE, NORMED), 6, patience=5, learning_rate=0.1, **schedule)
+
+    whole = trainer()
+    history = fit(whole, images)
+    states: list[dict[str, Any]] = []
+    broken = trainer()
+
+    def save(state: dict[str, Any], wished: int) -> None:
+        states.append(state)
+        raise KeyboardInterrupt
+
+    steps = iter(range(stop))
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, images, wish=lambda: next(steps, None) is None, save=save)
+    resumed = trainer()
+    resumed.load_state_dict(states[0])
+    assert fit(resumed, images) == history
+    assert_same(weights_of(resumed), weights_of(whole))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch.compile itself
+def test_a_compiled_run_that_goes_on_ends_with_the_same_bits(images: NDArray[np.float32]) -> None:
+    if not can_compile(CPU):
+        pytest.skip("torch.compile does not work here")
+
+    def trainer() -> Trainer:
+        model = dense()
+        return Trainer(model, make_optimizer("adam", model.parameters(), 1e-2), epochs=3, batch_size=8, compiled=True)
+
+    states: list[dict[str, Any]] = []
+    whole = trainer()
+    history = fit(
+        whole,
+        images,
+        wish=lambda: whole.epoch == 2 and whole.step == 3,
+        save=lambda state, _: states.append(copy.deepcopy(state)),
+    )
+    resumed = trainer()
+    resumed.load_state_dict(states[0])
+    assert fit(resumed, images) == history
+    assert_same(weights_of(resumed), weights_of(whole))
+    eager = make_trainer(dense(), 3, learning_rate=1e-2)
+    assert fit(eager, images)[-1]["val_loss"] == pytest.approx(history[-1]["val_loss"], rel=1e-4)
 
 
 def test_every_image_is_seen_once_an_epoch(images: NDArray[np.float32]) -> None:
     seen: list[Tensor] = []
 
     class Watching(Scripted):
-        def loss(self, images: Tensor) -> Tensor:
+        def losses(self, images: Tensor) -> dict[str, Tensor]:
             if self.training:
                 seen.append(images[:, 0, 0, 0])
-            return super().loss(images)
+            return super().losses(images)
 
-    numbered = torch.arange(30, dtype=torch.uint8)[:, None, None, None].expand(30, *SHAPE)
-    model = Watching([1.0] * 10)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    train(model, optimizer, numbered, numbered[:1], epochs=2, batch_size=8, patience=None, generator=torch.Generator())
+    numbered = np.broadcast_to(np.arange(30, dtype=np.uint8)[:, None, None, None], (30, *SHAPE))
+    sgd(Watching([1.0] * 10), 0.0, epochs=2).fit(Resident(numbered, CPU), FOUR)
     epochs = torch.cat(seen).mul(255).round().int().view(2, 30)
     assert [sorted(epoch.tolist()) for epoch in epochs] == [list(range(30))] * 2
     assert epochs[0].tolist() != epochs[1].tolist()  # in another order each time
+
+
+def test_memory_is_flat_over_epochs(images: NDArray[np.float32]) -> None:
+    resident: list[int] = []
+    fit(
+        make_trainer(dense(hidden=[64]), 300),
+        images,
+        on_epoch=lambda row: resident.append(psutil.Process().memory_info().rss),
+    )
+    assert resident[-1] - resident[50] < 2 * 2**20
+
+
+def test_channels_last_computes_the_same(images: NDArray[np.float32]) -> None:
+    def train(channels_last: bool) -> list[Row]:
+        model = build("conv", SHAPE, NORMED)
+        rule = make_optimizer("adam", model.parameters(), 1e-3)
+        trainer = Trainer(model, rule, epochs=3, batch_size=8, channels_last=channels_last)
+        assert model.encoder[0].weight.is_contiguous(memory_format=torch.channels_last) == channels_last  # type: ignore[index,union-attr]
+        return fit(trainer, images)
+
+    for ours, theirs in zip(train(True), train(False), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)

@@ -37,9 +37,12 @@ class Autoencoder(nn.Module, ABC):
         """Reconstruct: (N, C, H, W) -> (N, C, H, W)."""
         return self.decode(self.encode(images))
 
-    def loss(self, images: Tensor) -> Tensor:
-        """Give the scalar to minimise, a mean over the batch: mean squared error unless a family has another."""
-        return functional.mse_loss(self(images), images)
+    def losses(self, images: Tensor) -> dict[str, Tensor]:
+        """Give "loss", the scalar to minimise, and what else the history is to hold, means over the batch.
+
+        Mean squared error unless a family has another.
+        """
+        return {"loss": functional.mse_loss(self(images).float(), images)}
 
 
 @runtime_checkable
@@ -50,6 +53,16 @@ class Solvable(Protocol):
         """Solve for the weights, from images (N, C, H, W) in [0, 1]."""
 
 
-def scale(images: Tensor) -> Tensor:
+def scale(images: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     """Turn bytes into float32 in [0, 1]: the one place where images are scaled, on whatever device they are."""
-    return images.to(torch.float32).div_(255)
+    return images.to(torch.float32, memory_format=memory_format).div_(255)
+
+
+def make_activation(name: str, negative_slope: float = 0.01) -> nn.Module:
+    """Make the layer "relu", "leaky_relu" (with that slope), "sigmoid" or "linear", which changes nothing."""
+    # In place: what a dense or convolutional layer gave is needed by nothing else, and memory is what costs time.
+    if name == "leaky_relu":
+        return nn.LeakyReLU(negative_slope, inplace=True)
+    if name == "relu":
+        return nn.ReLU(inplace=True)
+    return {"sigmoid": nn.Sigmoid, "linear": nn.Identity}[name]()

@@ -1,12 +1,12 @@
 """Fully connected autoencoders."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from stages.models.autoencoder import Autoencoder, ImageShape
+from stages.models.autoencoder import Autoencoder, ImageShape, make_activation
 
 
 class Dense(Autoencoder):
@@ -47,13 +47,7 @@ class Dense(Autoencoder):
 
 def _layers(widths: Sequence[int], activations: Sequence[str], negative_slope: float) -> list[nn.Module]:
     """Chain linear layers from width to width, each followed by its activation."""
-    kinds: dict[str, Callable[[], nn.Module]] = {
-        "relu": nn.ReLU,
-        "leaky_relu": lambda: nn.LeakyReLU(negative_slope),
-        "sigmoid": nn.Sigmoid,
-        "linear": nn.Identity,
-    }
     layers: list[nn.Module] = []
     for (inputs, outputs), activation in zip(pairwise(widths), activations, strict=True):
-        layers += [nn.Linear(inputs, outputs), kinds[activation]()]
+        layers += [nn.Linear(inputs, outputs), make_activation(activation, negative_slope)]
     return layers

@@ -9,6 +9,7 @@ from stages.models.autoencoder import Autoencoder, ImageShape
 
 # Dotted names, not imports: a stage reads its own family's file alone, so that an edit of one family reruns no other.
 FAMILIES = {
+    "conv": "stages.models.conv.Conv",
     "dense": "stages.models.dense.Dense",
     "pca": "stages.models.pca.PCA",
 }
@@ -17,7 +18,7 @@ FAMILIES = {
 def build(family: str, image_shape: ImageShape, network: Mapping[str, object], seed: int = 0) -> Autoencoder:
     """Build a model whose first weights depend on `seed` alone; `network` are the family's keywords."""
     # Layers draw their first weights from torch's global generator: give it the seed, and its state back afterwards.
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = pkgutil.resolve_name(FAMILIES[family])(image_shape, **network)
     assert isinstance(model, Autoencoder)

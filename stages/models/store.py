@@ -1,4 +1,9 @@
-"""Save and load a trained model: model.safetensors (weights, no pickle) and config.json (how to build it again)."""
+"""Save and load a trained model.
+
+model.safetensors       weights, no pickle
+seed-<n>.safetensors    those of the further seeds of a model that was trained several times
+config.json             how to build the network again
+"""
 
 import json
 from pathlib import Path
@@ -13,26 +18,32 @@ from stages.files import write_json
 from stages.models.autoencoder import Autoencoder
 from stages.models.families import build
 
-WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
 
-def save_model(folder: Path, model: Autoencoder, config: dict[str, Any]) -> None:
-    """Write both files; `config` has at least `family`, `image_shape` and `network`."""
+def weights_file(seed: int | None = None) -> str:
+    """Name the file of the weights, or of those of a further seed."""
+    return "model.safetensors" if seed is None else f"seed-{seed}.safetensors"
+
+
+def save_model(folder: Path, model: Autoencoder, config: dict[str, Any], weights_name: str = weights_file()) -> None:
+    """Write the weights and config.json; `config` has at least `family`, `image_shape` and `network`."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     try:
-        save_file(weights, folder / WEIGHTS)
+        save_file(weights, folder / weights_name)
     except SafetensorError as error:  # a full disk, say
-        raise UserError(f"expected to write {WEIGHTS}, got: {error}: no output was written") from None
+        raise UserError(f"expected to write {weights_name}, got: {error}: no output was written") from None
     write_json(folder / CONFIG, config)
 
 
-def load_model(folder: Path, device: torch.device) -> tuple[Autoencoder, dict[str, Any]]:
+def load_model(
+    folder: Path, device: torch.device, weights_name: str = weights_file()
+) -> tuple[Autoencoder, dict[str, Any]]:
     """Build the model again, in evaluation mode on `device`, and give its config with it."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         model = build(config["family"], tuple(config["image_shape"]), config["network"])
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        model.load_state_dict(load_file(folder / weights_name))
     except FileNotFoundError as error:
         raise UserError(f"expected {error.filename}, found none: dvc repro train@{folder.name}") from None
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:

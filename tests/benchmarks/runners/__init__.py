@@ -1,0 +1,1 @@
+"""The trainers that `tests.benchmarks.training` compares, each a program of its own."""

@@ -1,0 +1,196 @@
+"""A run that is killed goes on where it was, and ends with the same bits as one that was left alone."""
+
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages.command import deferred_signals
+from stages.training.checkpoints import Checkpoints, run_key
+
+from .conftest import Project
+from .test_pipeline import bytes_of
+
+MODEL = """
+  tested:
+    group: quickstart
+    dataset: digits
+    family: conv
+    network:
+      encoder: [{filters: 4, norm: true, pool: 2}, {filters: 4, stride: 2}]
+      latent_dim: 8
+      decoder: [{filters: 4, transposed: true, stride: 2, norm: true}, {filters: 4, upsample: 2}]
+    training: {epochs: 12, batch_size: 64, learning_rate: 3e-2, plateau: {patience: 1}, patience: 6, seeds: [3, 4]}
+"""
+TRAIN = (sys.executable, "-m", "stages.train", "tested")
+
+
+def with_model(project: Project) -> Project:
+    """Add a model with batch norm, a plateau, early stopping and two seeds, saved after every step."""
+    path = project.folder / "params.yaml"
+    text = path.read_text(encoding="utf-8").replace("checkpoint_seconds: 60", "checkpoint_seconds: 0")
+    path.write_text(text.replace("\nmodels:\n", f"\nmodels:{MODEL}\n"), encoding="utf-8")
+    return project
+
+
+def results(project: Project) -> dict[str, bytes]:
+    """Read the weights and the history."""
+    history = project.folder / "metrics/quickstart/tested.history.csv"
+    return bytes_of(project.folder / "data/models/tested") | {"history": history.read_bytes()}
+
+
+def checkpoints(project: Project) -> list[Path]:
+    return sorted((project.folder / "data/checkpoints").rglob("*.pt"))
+
+
+def run_for(project: Project, seconds: float, how: signal.Signals, times: int = 1) -> tuple[int, str]:
+    """Start the stage, give it so many seconds of training, send it a signal so many times; give status and output."""
+    process = subprocess.Popen(TRAIN, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    before = {path.name for path in checkpoints(project)}
+    while process.poll() is None and {path.name for path in checkpoints(project)} == before:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    for _ in range(times):
+        process.send_signal(how)
+        time.sleep(0.002)
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
+
+
+def test_killed_ten_times_and_the_same_bits(project: Project) -> None:
+    with_model(project)
+    uninterrupted = Project(project.folder)
+    uninterrupted.ok(*TRAIN)
+    expected = results(project)
+    for path in ("data/models/tested/model.safetensors", "metrics/quickstart/tested.history.csv"):
+        (project.folder / path).unlink()
+    generator = random.Random(0)  # noqa: S311
+    killed = 0
+    while killed < 10:
+        status, output = run_for(project, generator.uniform(0, 0.4), signal.SIGKILL)
+        if status == 0:
+            assert killed, output  # it was done before the tenth: take it from the start once more
+            assert results(project) == expected
+            continue
+        assert status == -signal.SIGKILL
+        killed += 1
+        assert checkpoints(project)
+    assert "goes on from epoch" in project.ok(*TRAIN)
+    assert results(project) == expected
+    assert not checkpoints(project)
+
+
+@pytest.mark.parametrize(
+    ("how", "times", "status"),
+    [(signal.SIGINT, 1, 130), (signal.SIGTERM, 1, 143), (signal.SIGTERM, 3, 143)],  # a scheduler's, and torchrun's
+)
+def test_told_to_stop_it_saves_and_says_so(project: Project, how: signal.Signals, times: int, status: int) -> None:
+    with_model(project).replace("params.yaml", "checkpoint_seconds: 0", "checkpoint_seconds: 0.2")
+    returned, output = run_for(project, 0.05, how, times)
+    assert returned == status, output
+    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if "stopped" in line]
+    assert line.startswith("tested, seed 3: stopped, saved at epoch ")
+    assert line.endswith("; the next run goes on from there")
+    where = line.partition("saved at ")[2].partition(";")[0]
+    assert f"goes on from {where}" in project.ok(*TRAIN)
+
+
+def test_a_signal_that_comes_too_late_to_be_asked_for_is_not_lost() -> None:
+    noted = []
+
+    def block() -> None:
+        with deferred_signals() as received:
+            signal.raise_signal(signal.SIGINT)
+            noted.append(received())
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert noted == [signal.SIGINT]
+
+
+def test_another_learning_rate_does_not_inherit_weights(project: Project) -> None:
+    with_model(project)
+    run_for(project, 0.1, signal.SIGKILL)
+    assert checkpoints(project)
+    project.replace("params.yaml", "learning_rate: 3e-2", "learning_rate: 2e-2")
+    assert "goes on from" not in project.ok(*TRAIN)
+
+
+def test_the_key_is_of_parameters_and_code() -> None:
+    assert run_key({"a": 1, "b": 2}) == run_key({"b": 2, "a": 1})
+    assert run_key({"a": 1}) != run_key({"a": 2})
+
+
+def test_edited_code_does_not_inherit_weights(project: Project) -> None:
+    with_model(project)
+    run_for(project, 0.1, signal.SIGKILL)
+    project.replace("stages/models/conv.py", '"""Convolutional autoencoders."""', '"""Convolutional networks."""')
+    assert "goes on from" not in project.ok(*TRAIN)
+
+
+def save_three(folder: Path) -> Checkpoints:
+    kept = Checkpoints(folder / "model" / "key", seconds=60)
+    for step in (1, 2, 3):
+        assert kept.save(1, step, {"step": step, "weights": torch.full((1000,), float(step))})
+    return kept
+
+
+def test_the_last_two_are_kept(tmp_path: Path) -> None:
+    kept = save_three(tmp_path)
+    assert [path.name[:16] for path in sorted(kept.folder.iterdir())] == ["000001-000000002", "000001-000000003"]
+    state = kept.load()
+    assert state is not None
+    assert state["step"] == 3
+
+
+def test_a_corrupt_one_is_refused_in_one_line_and_the_one_before_it_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = save_three(tmp_path)
+    newest = max(kept.folder.iterdir())
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    state = kept.load()
+    assert state is not None
+    assert state["step"] == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"warning: {newest}: expected a whole checkpoint, got a damaged one: it is removed"
+    assert kept.save(1, 1, {"step": 1})  # the run starts anew, behind where it was, and what it saves stays
+    assert len(list(kept.folder.iterdir())) == 2
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = save_three(tmp_path)
+    before = bytes_of(kept.folder)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # files end here, as on a disk that is full
+    try:
+        saved = kept.save(1, 4, {"weights": torch.zeros(1 << 20)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not saved
+    assert bytes_of(kept.folder) == before
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: expected to write a checkpoint to {kept.folder}, got: ")
+    assert line.endswith("; the one before it stays")
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path / "model" / "key", seconds=60)
+    kept.save(1, 1, {"array": np.zeros(3)})  # not a tensor: only a pickle that may call anything could bring it back
+    with pytest.raises(Exception, match=r"weights_only|Weights only"):
+        kept.load()
+
+
+def test_one_is_due_when_the_last_is_old_enough(tmp_path: Path) -> None:
+    assert not Checkpoints(tmp_path, seconds=60).due()
+    assert Checkpoints(tmp_path, seconds=0).due()

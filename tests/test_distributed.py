@@ -1,0 +1,155 @@
+"""Several processes train as one does: the same global batch, the same curve, one set of files."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages.files import read_csv
+from stages.training.distributed import Processes
+
+from .conftest import Project
+
+TORCHRUN = ("env", "CUDA_VISIBLE_DEVICES=", sys.executable, "-m", "torch.distributed.run")  # on CPUs, with gloo
+DENSE = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}"
+
+
+def curve(project: Project) -> list[float]:
+    """Read the losses of digits-dense, epoch by epoch."""
+    rows = read_csv(project.folder / "metrics/quickstart/digits-dense.history.csv")
+    return [float(row[column]) for row in rows for column in ("train_loss", "val_loss")]
+
+
+def processes_of(project: Project) -> int:
+    """Read how many processes trained digits-dense."""
+    timing = json.loads((project.folder / "metrics/timing/digits-dense.json").read_text(encoding="utf-8"))
+    return int(timing["processes"])
+
+
+def shorten(project: Project) -> Project:
+    """Train digits-dense for six epochs; 1,437 images in batches of 67 leave a last batch of 30."""
+    project.replace("params.yaml", DENSE, "training: {epochs: 6, batch_size: 67, learning_rate: 3e-3}")
+    return project
+
+
+def one_process(project: Project) -> list[float]:
+    project.ok("env", "CUDA_VISIBLE_DEVICES=", sys.executable, "-m", "stages.train", "digits-dense")
+    return curve(project)
+
+
+def test_every_image_is_some_processs_share() -> None:
+    batch = torch.arange(10, 17)
+    shares = [Processes(rank, 3).share(batch) for rank in range(3)]
+    assert sorted(int(index) for share, _ in shares for index in share) == batch.tolist()
+    assert sum(len(share) * weight / len(share) for share, weight in shares) == pytest.approx(3)
+    # Fewer images than processes: all take part, and some of them count for nothing.
+    shares = [Processes(rank, 3).share(batch[:1]) for rank in range(3)]
+    assert [(share.tolist(), weight) for share, weight in shares] == [([10], 3), ([10], 0), ([10], 0)]
+
+
+def test_two_processes_give_the_curve_of_one(project: Project) -> None:
+    expected = one_process(shorten(project))
+    project.replace("params.yaml", "launch: python", f"launch: {' '.join(TORCHRUN)} --standalone --nproc-per-node=2")
+    project.ok("dvc", "repro", "--single-item", "train@digits-dense")
+    assert curve(project) == pytest.approx(expected, rel=1e-3)
+    assert processes_of(project) == 2
+
+
+def test_two_processes_that_were_told_to_stop_go_on(project: Project) -> None:
+    expected = one_process(shorten(project))
+    project.replace("params.yaml", "checkpoint_seconds: 60", "checkpoint_seconds: 0")
+    command = [*TORCHRUN, "--standalone", "--nproc-per-node=2", "-m", "stages.train", "digits-dense"]
+    process = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while process.poll() is None and not list((project.folder / "data/checkpoints").rglob("*.pt")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode, output
+    assert output.count("stopped, saved at epoch") == 1
+    assert "goes on from epoch" in project.ok(*command)
+    assert curve(project) == pytest.approx(expected, rel=1e-3)
+
+
+def test_families_that_are_solved_run_once(project: Project) -> None:
+    before = (project.folder / "data/models/digits-pca/model.safetensors").read_bytes()
+    done = project.run(*TORCHRUN, "--standalone", "--nproc-per-node=2", "-m", "stages.train", "digits-pca")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("validation loss") == 1
+    assert (project.folder / "data/models/digits-pca/model.safetensors").read_bytes() == before
+
+
+def namespaces() -> str:
+    """Say why two network namespaces cannot be had here; nothing if they can."""
+    try:
+        done = subprocess.run(["unshare", "--net", "ip", "link"], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        return f"{error.filename} is not installed"
+    return done.stderr.strip()
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[str]]:
+    """Give the names of two network namespaces that reach each other at 10.77.0.1 and 10.77.0.2."""
+    if reason := namespaces():
+        pytest.skip(f"network namespaces are not allowed here: {reason}")
+    names = [f"hourglass-{os.getpid()}-{number}" for number in (1, 2)]
+    ends = [f"hg{os.getpid() % 10**6}{end}" for end in "ab"]
+    commands = [f"ip netns add {name}" for name in names]
+    commands.append(f"ip link add {ends[0]} type veth peer name {ends[1]}")
+    for number, (name, end) in enumerate(zip(names, ends, strict=True), 1):
+        commands += [
+            f"ip link set {end} netns {name}",
+            f"ip -n {name} link set {end} name eth0",
+            f"ip -n {name} addr add 10.77.0.{number}/24 dev eth0",
+            f"ip -n {name} link set eth0 up",
+            f"ip -n {name} link set lo up",
+        ]
+    try:
+        for command in commands:
+            done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"network namespaces are not allowed here: {command}: {done.stderr.strip()}")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+
+
+def test_two_hosts_give_the_curve_of_one(hosts: list[str], project: Project, tmp_path: Path) -> None:
+    expected = one_process(shorten(project))
+    other = shutil.copytree(project.folder, tmp_path / "other", symlinks=True)  # each host has a disk of its own
+    network = ("--nnodes=2", "--nproc-per-node=1", "--master-addr=10.77.0.1", "--master-port=29500")
+    processes = [
+        subprocess.Popen(
+            [
+                "ip",
+                "netns",
+                "exec",
+                host,
+                *TORCHRUN,
+                *network,
+                f"--node-rank={rank}",
+                "-m",
+                "stages.train",
+                "digits-dense",
+            ],
+            cwd=folder,
+            env=os.environ | {"GLOO_SOCKET_IFNAME": "eth0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank, (host, folder) in enumerate(zip(hosts, (project.folder, other), strict=True))
+    ]
+    outputs = [process.communicate(timeout=180)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert curve(project) == pytest.approx(expected, rel=1e-3)
+    assert processes_of(project) == 2

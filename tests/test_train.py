@@ -1,0 +1,129 @@
+"""The stage `train`: several seeds, what it says about speed, and one line when the machine cannot do what was asked."""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages.models.families import build
+from stages.models.store import load_model
+from stages.training.device import can_compile, choose_precision
+from stages.training.speed import flops_per_image, parameter_count
+
+from .conftest import Project
+
+CPU = torch.device("cpu")
+DENSE = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}"
+
+
+def metrics_of(project: Project, model: str) -> dict[str, float]:
+    content: dict[str, float] = json.loads(
+        (project.folder / f"metrics/quickstart/{model}.json").read_text(encoding="utf-8")
+    )
+    return content
+
+
+def test_several_seeds_give_mean_and_deviation_beside_the_first(project: Project) -> None:
+    several = metrics_of(project, "faces-dense")
+    assert several["seeds"] == 3
+    single = []
+    for seed in (0, 1, 2):
+        project.replace(
+            "params.yaml",
+            "patience: 30, seeds: [0, 1, 2]" if seed == 0 else f"patience: 30, seeds: [{seed - 1}]",
+            f"patience: 30, seeds: [{seed}]",
+        )
+        project.ok("dvc", "repro", "evaluate@faces-dense")
+        single.append(metrics_of(project, "faces-dense"))
+        assert "mse_mean" not in single[-1]
+    assert several["mse"] == single[0]["mse"]
+    for metric in ("mse", "ssim"):
+        values = [run[metric] for run in single]
+        assert len(set(values)) == 3
+        assert several[f"{metric}_mean"] == pytest.approx(statistics.mean(values), rel=1e-5)
+        assert several[f"{metric}_std"] == pytest.approx(statistics.stdev(values), rel=1e-3)
+    report = (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
+    assert f"({several['mse_mean']:.5f} ± {several['mse_std']:.5f})" in report
+
+
+def test_it_says_how_fast_it_was(quickstart: Project) -> None:
+    timing = json.loads((quickstart.folder / "metrics/timing/digits-dense.json").read_text(encoding="utf-8"))
+    model, _ = load_model(quickstart.folder / "data/models/digits-dense", CPU)
+    weights = 2 * (64 * 256 + 256 * 64 + 64 * 8)
+    assert timing["flops_per_image"] == 2 * weights
+    assert timing["parameters"] == weights + 256 + 64 + 8 + 64 + 256 + 64 == parameter_count(model)
+    assert timing["images_per_s"] == pytest.approx(1437 / timing["s_per_epoch"], rel=1e-3)
+    assert 50 < timing["peak_memory_mib"] < 5000
+    assert timing["share_of_time_waiting_for_data"] == 0
+    assert timing["data"] == "resident"
+    assert timing["device"].startswith(("CPU", "NVIDIA"))
+
+
+def test_streaming_from_the_params_gives_the_same_model(project: Project) -> None:
+    weights = project.folder / "data/models/digits-dense/model.safetensors"
+    resident = weights.read_bytes()
+    project.replace("params.yaml", "  data: auto", "  data: streaming")
+    project.ok(sys.executable, "-m", "stages.train", "digits-dense")
+    assert weights.read_bytes() == resident
+    timing = json.loads((project.folder / "metrics/timing/digits-dense.json").read_text(encoding="utf-8"))
+    assert timing["data"] == "streaming"
+    assert 0 < timing["share_of_time_waiting_for_data"] < 1
+
+
+def test_flops_of_convolutions_are_counted() -> None:
+    network = {"encoder": [{"filters": 5, "stride": 2}], "decoder": [{"filters": 4, "upsample": 2}]}
+    products = 4 * 4 * 5 * 9 + 8 * 8 * 4 * 5 * 9 + 8 * 8 * 1 * 4 * 9
+    assert flops_per_image(build("conv", (1, 8, 8), network)) == 2 * products
+
+
+def test_a_loss_that_explodes_is_one_line(project: Project) -> None:
+    project.replace("params.yaml", "checkpoint_seconds: 60", "checkpoint_seconds: 0")
+    project.replace(
+        "params.yaml", DENSE, "training: {epochs: 9, batch_size: 64, learning_rate: 1e38, optimizer: adadelta}"
+    )
+    done = project.run(sys.executable, "-m", "stages.train", "digits-dense")
+    assert done.returncode == 1
+    assert "error: expected" in done.stderr
+    assert "epoch 1, step" in done.stderr
+    assert "lower `learning_rate`, raise `batch_size`, or set `clip_norm`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_memory_that_runs_out_names_the_batch_size(project: Project) -> None:
+    project.replace("params.yaml", "hidden: [256, 64], latent_dim: 8}", "hidden: [3000000], latent_dim: 8}")
+    project.replace("params.yaml", DENSE, "training: {epochs: 1, batch_size: 1437, learning_rate: 1e-3}")
+    done = project.run(
+        "bash", "-c", f"ulimit -v {12 << 20}; CUDA_VISIBLE_DEVICES= exec {sys.executable} -m stages.train digits-dense"
+    )
+    assert done.returncode == 1, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert "expected a batch of 1437 images of 1x8x8 to fit into the memory of CPU" in line
+    assert "lower `batch_size`" in line
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this is about machines without a GPU")
+def test_precision_falls_back_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert choose_precision("auto", CPU) == "float32"
+    assert choose_precision("float32", CPU) == "float32"
+    assert capsys.readouterr().err == ""
+    for wanted in ("bfloat16", "tf32"):
+        assert choose_precision(wanted, CPU) == "float32"
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"warning: expected hardware with {wanted}, got CPU")
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch.compile itself
+def test_without_a_compiler_it_goes_on_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CXX", "/nonexistent/c++")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch._dynamo.reset()
+    assert not can_compile(CPU)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: expected torch.compile to work, got: ")
+    assert "compiler" in line.lower()
+    assert line.endswith(": it goes on without")
