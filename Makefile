@@ -55,7 +55,7 @@ iiitm:
 	@sed -i.old 's/^#iiitm //' params.yaml && rm params.yaml.old
 	@echo "IIITM Face is on in params.yaml. Put the path of its images into downloads.iiitm-face.urls, then: dvc repro"
 
-# Hourglass beside a plain loop, PyTorch Lightning and Keras, which have an environment of their own; about an hour.
+# Hourglass beside a plain loop, PyTorch Lightning and Keras, which have an environment of their own; half an hour.
 benchmark: $(READY) $(PEERS)
 	@python -m tests.benchmarks.training
 

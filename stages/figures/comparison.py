@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from stages.figures.style import BLACK, BLUE, GREY, new_figure
 
@@ -49,10 +50,12 @@ def _draw_panel(axis: Axes, bars: Sequence[Bar], metric: str) -> None:
             axis.text(0, position, " does not apply", va="center", fontsize=8, color=GREY)
             continue
         axis.barh(position, value, color=GREY if bar.baseline else BLUE, height=0.7)
-        axis.text(value, position, f" {value:.4g}", va="center", fontsize=8)
+        # In a column of their own: beside its bar a value would meet the mark of what was published.
+        axis.text(1.01, position, f"{value:.4g}", va="center", fontsize=8, transform=axis.get_yaxis_transform())
         if metric in bar.published:
             axis.plot(bar.published[metric], position, "D", color=BLACK, markersize=5, markeredgecolor="white")
     axis.set_yticks(range(len(bars)), [bar.label for bar in bars])
     axis.set_ylim(len(bars) - 0.4, -0.6)
-    axis.margins(x=0.15)
+    axis.margins(x=0.05)
     axis.set_xlim(left=0)
+    axis.xaxis.set_major_locator(MaxNLocator(5))
