@@ -105,14 +105,18 @@ def test_told_to_stop_it_saves_and_says_so(project: Project, how: signal.Signals
 
 def test_a_signal_that_comes_too_late_to_be_asked_for_is_not_lost() -> None:
     noted = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits that it is ignored
 
     def block() -> None:
         with deferred_signals() as received:
             signal.raise_signal(signal.SIGINT)
             noted.append(received())
 
-    with pytest.raises(KeyboardInterrupt):
-        block()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            block()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert noted == [signal.SIGINT]
 
 

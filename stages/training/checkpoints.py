@@ -47,8 +47,8 @@ class Checkpoints:
                 os.fsync(file.fileno())  # or a power cut could leave the name without the content
             os.replace(partial, self.folder / f"{epoch:06}-{step:09}-{_sha256(partial)}.pt")
         except (OSError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
-                raise  # not what torch says of a full disk
+            if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+                raise  # not of the file that torch could not write
             partial.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             _warn(f"expected to write a checkpoint to {self.folder}, got: {reason}; the one before it stays")
