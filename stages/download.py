@@ -2,12 +2,12 @@
 
 import os
 
-from stages import command, config
+from stages.common import command, config
+from stages.common.files import whole_folder
+from stages.common.paths import RAW
+from stages.common.schema import RemoteFile
 from stages.datasets.archives import is_archive, unpack
 from stages.datasets.fetch import PACKAGE, fetch
-from stages.files import whole_folder
-from stages.paths import RAW
-from stages.schema import RemoteFile
 
 
 def main(name: str) -> None:

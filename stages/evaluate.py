@@ -2,33 +2,44 @@
 
 reconstructions.npy   uint8 (N, C, H, W), like the test split
 latents.npy           float32 (N, D)
+labels.csv            index,label,source, a row an image
 scores.csv            index,mse,mae,psnr_db[,ssim], a row an image
-about.json            dataset, family, and why a metric was left out
+about.json            dataset, family, tile, and why a metric was left out
+
+and from a generative family, each uint8:
+
+samples.npy           (S, C, H, W), of latents drawn from the prior
+variations.npy        (D, S, C, H, W), one dimension at a time, that which matters most first
+variations.json       the dimensions and their mean KL divergence in nats, in that order; the values in each row
+interpolation.npy     (S, C, H, W), between the first test image and that whose latent lies farthest from its
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages import command, config
+from stages.common import command, config
+from stages.common.files import read_csv, rounded, whole_file, whole_folder, write_csv, write_json
+from stages.common.paths import EVALUATED, METRICS, MODELS, PREPARED
+from stages.common.progress import progress
+from stages.common.schema import Model
 from stages.datasets.prepared import Bytes, array_file, open_split
-from stages.files import rounded, whole_file, whole_folder, write_csv, write_json
-from stages.metrics import quality
-from stages.metrics import ssim as structural
+from stages.metrics.scores import Scores, join, mean, score
 from stages.metrics.size import size
-from stages.models.autoencoder import Autoencoder, scale
-from stages.models.store import load_model, weights_file
-from stages.paths import EVALUATED, METRICS, MODELS, PREPARED
-from stages.progress import progress
-from stages.schema import Model
-from stages.training.device import choose_device
+from stages.metrics.ssim import why_not
+from stages.models.base.autoencoder import Autoencoder, Generative, scale
+from stages.models.base.reconstruction import batch_slices, reconstruct, to_bytes
+from stages.models.base.store import load_model, weights_file
+from stages.models.traversals import farthest, interpolation, samples, variations
+from stages.training.device import choose_device, enough_memory
 
-Scores = dict[str, NDArray[np.float64]]  # a metric's name -> its value for each image
-BATCH_VALUES = 1 << 24  # floats in a batch of images: 64 MiB, and a few times that inside a network
+SAMPLES, STEPS = 10, 11  # images drawn from the prior, and from one end of a row to the other
+ROWS = 40  # dimensions that are varied, at most
+REACH = 3.0  # standard deviations of the prior, to both sides
 
 
 def main(name: str) -> None:
@@ -36,15 +47,25 @@ def main(name: str) -> None:
     settings = config.load().model(name)
     device = choose_device()
     model, description = load_model(MODELS / name, device)
-    images = open_split(PREPARED / settings.dataset / "test.npy")
+    prepared = PREPARED / settings.dataset
+    images = open_split(prepared / "test.npy")
     metrics = METRICS / settings.group / f"{name}.json"
-    with whole_folder(EVALUATED / settings.group / name) as folder, whole_file(metrics) as partial:
+    with (
+        enough_memory(device, "the images that go through the network at once", "make the network smaller"),
+        whole_folder(EVALUATED / settings.group / name) as folder,
+        whole_file(metrics) as partial,
+    ):
         scores = evaluate(model, images, folder, device, name)
         means = mean(scores)
-        further = [rate(MODELS / name, seed, images, device, name) for seed in description.get("seeds", [0])[1:]]
+        runs = [means, *(rate(MODELS / name, seed, images, device) for seed in description.get("seeds", [0])[1:])]
         write_json(folder / "about.json", about(settings, model))
+        write_labels(folder / "labels.csv", prepared / "labels.csv")
         write_scores(folder / "scores.csv", scores)
-        write_json(partial, means | spread([means, *further]) | size(model.latent_dim, model.image_shape))
+        if isinstance(model, Generative):
+            generate(model, images, folder, device)
+        known = {metric: rounded(value) for metric, value in (means | spread(runs)).items()}
+        seeds = {"seeds": len(runs)} if len(runs) > 1 else {}
+        write_json(partial, known | seeds | size(model.latent_dim, model.image_shape))
     print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in means.items()))
 
 
@@ -54,43 +75,24 @@ def evaluate(model: Autoencoder, images: Bytes, folder: Path, device: torch.devi
     with (
         array_file(folder / "latents.npy", "<f4", (len(images), model.latent_dim)) as latents,
         array_file(folder / "reconstructions.npy", "|u1", images.shape) as reconstructions,
+        progress(len(images), name, "img") as bar,
     ):
-        for originals, encoded, decoded in reconstruct_all(model, images, device, name):
+        for originals, encoded, decoded in reconstruct(model, images, device):
             latents.write(encoded.cpu().numpy().astype("<f4").tobytes())
-            reconstructions.write(decoded.mul(255).round().byte().cpu().numpy().tobytes())
+            reconstructions.write(to_bytes(decoded).tobytes())
             batches.append(score(originals.cpu().numpy(), decoded.cpu().numpy()))
+            bar.update(len(originals))
     return join(batches)
 
 
-def rate(folder: Path, seed: int, images: Bytes, device: torch.device, name: str) -> dict[str, float]:
+def rate(folder: Path, seed: int, images: Bytes, device: torch.device) -> dict[str, float]:
     """Give the mean scores of the same model, trained with another seed."""
     model, _ = load_model(folder, device, weights_file(seed))
-    batches = [
+    batches = (
         score(originals.cpu().numpy(), decoded.cpu().numpy())
-        for originals, _, decoded in reconstruct_all(model, images, device, f"{name}, seed {seed}")
-    ]
-    return mean(join(batches))
-
-
-def reconstruct_all(
-    model: Autoencoder, images: Bytes, device: torch.device, title: str
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Give originals, latents and reconstructions, batch by batch, with a progress bar."""
-    with progress(len(images), title, "img") as bar:
-        for rows in batch_slices(images):
-            originals = scale(torch.from_numpy(np.array(images[rows])).to(device))
-            yield originals, *reconstruct(model, originals)
-            bar.update(rows.stop - rows.start)
-
-
-def join(batches: Sequence[Scores]) -> Scores:
-    """Put the scores of batches one after the other."""
-    return {metric: np.concatenate([batch[metric] for batch in batches]) for metric in batches[0]}
-
-
-def mean(scores: Scores) -> dict[str, float]:
-    """Average every metric over the images."""
-    return {metric: rounded(values.mean()) for metric, values in scores.items()}
+        for originals, _, decoded in reconstruct(model, images, device)
+    )
+    return mean(join(list(batches)))
 
 
 def spread(runs: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -98,38 +100,52 @@ def spread(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     if len(runs) == 1:
         return {}
     columns = {metric: [run[metric] for run in runs] for metric in runs[0]}
-    means = {f"{metric}_mean": rounded(statistics.mean(values)) for metric, values in columns.items()}
-    deviations = {f"{metric}_std": rounded(statistics.stdev(values)) for metric, values in columns.items()}
-    return means | deviations | {"seeds": len(runs)}
+    means = {f"{metric}_mean": statistics.mean(values) for metric, values in columns.items()}
+    deviations = {f"{metric}_std": statistics.stdev(values) for metric, values in columns.items()}
+    return means | deviations
 
 
 @torch.no_grad()
-def reconstruct(model: Autoencoder, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Encode and decode (N, C, H, W); what a family gives outside [0, 1] is no image, and is clipped for all alike."""
-    latents = model.encode(images)
-    return latents, model.decode(latents).clamp(0, 1)
+def generate(model: Autoencoder, images: Bytes, folder: Path, device: torch.device) -> None:
+    """Write what the decoder makes of latents that no image gave, and how much each dimension of the latent matters."""
+    assert isinstance(model, Generative)
+    divergences = [
+        model.divergences(scale(torch.from_numpy(np.array(images[rows])).to(device))).double().cpu()
+        for rows in batch_slices(images)
+    ]
+    kl = torch.cat(divergences).mean(dim=0)
+    order = kl.argsort(descending=True, stable=True)[:ROWS].tolist()
+    values = torch.linspace(-REACH, REACH, STEPS)
 
+    def decode(latents: torch.Tensor) -> NDArray[np.uint8]:
+        return to_bytes(model.decode(latents.to(device)).clamp(0, 1))
 
-def batch_slices(images: Bytes) -> Iterator[slice]:
-    """Cut N images into batches of bounded memory."""
-    step = max(1, BATCH_VALUES // int(np.prod(images.shape[1:])))
-    for start in range(0, len(images), step):
-        yield slice(start, min(start + step, len(images)))
-
-
-def score(images: quality.Images, reconstructions: quality.Images) -> Scores:
-    """Rate each image (N, C, H, W) by every metric that its size allows."""
-    mse = quality.mse(images, reconstructions)
-    scores = {"mse": mse, "mae": quality.mae(images, reconstructions), "psnr_db": quality.psnr_db(mse)}
-    if not structural.why_not(images.shape[1:]):
-        scores["ssim"] = structural.ssim(images, reconstructions)
-    return scores
+    np.save(folder / "samples.npy", decode(samples(SAMPLES, model.latent_dim)))
+    with array_file(folder / "variations.npy", "|u1", (len(order), STEPS, *model.image_shape)) as varied:
+        for dimension in order:
+            varied.write(decode(variations(dimension, model.latent_dim, values)).tobytes())
+    latents = torch.from_numpy(np.load(folder / "latents.npy"))
+    np.save(folder / "interpolation.npy", decode(interpolation(latents[0], latents[farthest(latents)], STEPS)))
+    described = {"dimensions": order, "kl_nats": [rounded(kl[at].item()) for at in order]}
+    write_json(folder / "variations.json", described | {"values": [rounded(value) for value in values.tolist()]})
 
 
 def about(settings: Model, model: Autoencoder) -> dict[str, object]:
-    """Say what a report needs to know beside the numbers."""
-    reason = structural.why_not(model.image_shape)
-    return {"dataset": settings.dataset, "family": settings.family, "left_out": {"ssim": reason} if reason else {}}
+    """Say what plots and reports need to know beside the numbers."""
+    reason = why_not(model.image_shape)
+    return {
+        "dataset": settings.dataset,
+        "family": settings.family,
+        "tile": getattr(settings.network, "tile", None),
+        "left_out": {"ssim": reason} if reason else {},
+    }
+
+
+def write_labels(path: Path, labels: Path) -> None:
+    """Keep what the prepared data set says of each test image beside its latent."""
+    columns = ("index", "label", "source")
+    rows = (row for row in read_csv(labels) if row["split"] == "test")
+    write_csv(path, columns, ([row[column] for column in columns] for row in rows))
 
 
 def write_scores(path: Path, scores: Scores) -> None:

@@ -13,15 +13,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import command, config
+from stages.common import command, config
+from stages.common.errors import UserError
+from stages.common.files import whole_folder, write_csv, write_json
+from stages.common.paths import PREPARED
+from stages.common.schema import Dataset
 from stages.datasets import contract, splits
 from stages.datasets.decode import Decoded, decode
 from stages.datasets.prepared import write_split
 from stages.datasets.raw import RawImages, Target
-from stages.errors import UserError
-from stages.files import whole_folder, write_csv, write_json
-from stages.paths import PREPARED
-from stages.schema import Dataset
 
 PREVIEW = 24  # images
 PREVIEW_PIXELS = 200  # of the longer side of each

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from stages import config
-from stages.command import guarded
-from stages.paths import CHECKPOINTS, EVALUATED, METRICS, MODELS, PLOTS, PREPARED, REPORTS, TIMING
+from stages.common import config
+from stages.common.command import guarded
+from stages.common.paths import CHECKPOINTS, EVALUATED, METRICS, MODELS, PLOTS, PREPARED, REPORTS, TIMING, VALIDATION
 
 LOCK = Path("dvc.lock")
 
@@ -46,10 +46,11 @@ def leftovers(settings: config.Config) -> Iterator[Path]:
     for root, pattern in ((METRICS, "*.json"), (METRICS, "*.history.csv"), (EVALUATED, "*/"), (PLOTS, "*/")):
         for path in root.glob(f"[!.]*/{pattern}"):
             group_and_name = f"{path.parent.name}/{path.name.partition('.')[0]}"
-            if path.parent not in (TIMING, REPORTS) and group_and_name not in members:
+            if path.parent not in (TIMING, VALIDATION, REPORTS) and group_and_name not in members:
                 yield path
     kinds: tuple[tuple[Path, str, Mapping[str, object]], ...] = (
         (TIMING, "*.json", settings.models),
+        (VALIDATION, "*.json", settings.models),
         (MODELS, "[!.]*/", settings.models),
         (CHECKPOINTS, "[!.]*/", settings.models),
         (PREPARED, "[!.]*/", settings.datasets),

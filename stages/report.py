@@ -5,16 +5,24 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from stages import command, config
-from stages.errors import UserError
+from stages.common import command, config
+from stages.common.errors import UserError
+from stages.common.files import whole_file
+from stages.common.paths import EVALUATED, METRICS, PLOTS, REPORTS
+from stages.common.schema import Group
 from stages.figures.comparison import Bar, draw_comparison
 from stages.figures.style import save
-from stages.files import whole_file
-from stages.paths import EVALUATED, METRICS, PLOTS, REPORTS
-from stages.schema import Group
 
 BASELINE = "pca"  # the family that stands first
-PICTURES = ("reconstructions", "latents", "training")  # in this order
+PICTURES = (  # in this order, those that there are
+    "reconstructions",
+    "whole",
+    "latents",
+    "training",
+    "samples",
+    "variations",
+    "interpolation",
+)
 PUBLISHED = ("mse", "psnr_db", "ssim")
 COLUMNS = {  # heading -> metric and format
     "numbers an image": ("latent_dim", ".0f"),
@@ -74,7 +82,15 @@ def collect(name: str, group: Group, members: set[str]) -> list[Result]:
         published = group.published.get(path.stem)
         figures = {key: value for key in PUBLISHED if published and (value := getattr(published, key)) is not None}
         results.append(
-            Result(path.stem, **about, metrics=metrics, published=figures, source=published.source if published else "")
+            Result(
+                path.stem,
+                about["dataset"],
+                about["family"],
+                metrics,
+                about["left_out"],
+                published=figures,
+                source=published.source if published else "",
+            )
         )
     return results
 

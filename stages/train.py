@@ -1,11 +1,13 @@
-"""Fit one model -> data/models/<model>/ and metrics/<group>/<model>.history.csv."""
+"""Fit one model -> data/models/<model>/ and metrics/<group>/<model>.history.csv.
+
+metrics/validation/<model>.json has its scores on the validation split, which are there to choose by.
+"""
 
 import hashlib
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,36 +17,44 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
-from stages import command, config
+from stages.common import command, config
+from stages.common.errors import StoppedError, UserError
+from stages.common.files import rounded, whole_file, whole_folder, write_csv, write_json
+from stages.common.paths import CHECKPOINTS, METRICS, MODELS, PREPARED, TIMING, VALIDATION
+from stages.common.progress import progress
+from stages.common.recipes import GradientDescent
+from stages.common.schema import Model, Training
 from stages.datasets.prepared import Bytes, open_split
-from stages.errors import StoppedError, UserError
-from stages.files import rounded, whole_file, whole_folder, write_csv, write_json
-from stages.models.autoencoder import Autoencoder, Solvable, scale
-from stages.models.families import build
-from stages.models.store import save_model, weights_file
-from stages.paths import CHECKPOINTS, METRICS, MODELS, PREPARED, TIMING
-from stages.progress import progress
-from stages.schema import GradientDescent, Model, Training
+from stages.metrics.scores import join, mean, score
+from stages.models.base.autoencoder import Autoencoder, Solvable, TrainsOnParts, scale
+from stages.models.base.families import build
+from stages.models.base.reconstruction import BATCH_VALUES, batch_slices, reconstruct
+from stages.models.base.store import save_model, weights_file
+from stages.training.augmentation import Augmentation
 from stages.training.batches import Batches, place
-from stages.training.checkpoints import Checkpoints, State, run_key
-from stages.training.device import can_compile, choose_device, choose_precision, describe_device
+from stages.training.checkpoints import Checkpoints, Snapshots, State, run_key
+from stages.training.device import can_compile, choose_device, choose_precision, describe_device, enough_memory
 from stages.training.distributed import Processes, joined
 from stages.training.objective import Objective, mean_losses
 from stages.training.optimizers import make_optimizer
-from stages.training.schedules import Constant, make_schedule
+from stages.training.schedules import Schedule, make_schedule
 from stages.training.speed import flops_per_image, parameter_count, peak_memory_mib
 from stages.training.trainer import Row, Trainer
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: the model that came out, a row for every epoch, its validation loss, the seconds that it took."""
+    """One training: the model that came out, a row for every epoch, its validation loss, the seconds that it took.
+
+    `snapshots` are files of the weights that it had after some of its epochs.
+    """
 
     model: Autoencoder
     history: list[Row]
     val_loss: float
     seconds: float
     seed: int = 0
+    snapshots: Sequence[Path] = ()
 
 
 def main(name: str) -> None:
@@ -54,16 +64,20 @@ def main(name: str) -> None:
     files = [PREPARED / model.dataset / f"{split}.npy" for split in ("train", "val")]
     splits = [open_split(file) for file in files]
     description = describe(model, splits[0].shape[1:], files)
-    check_latent(model.network.latent_dim, description["image_shape"])
+    check_latent(build_for(description).latent_dim, description["image_shape"])
     with joined() as processes:
         device = choose_device(settings.train.deterministic)
         if isinstance(model.training, GradientDescent):
-            with enough_memory(model.training.batch_size, description["image_shape"], device):
+            shape = "x".join(map(str, description["image_shape"]))
+            what = f"a batch of {model.training.batch_size} images of {shape}"
+            advice = "lower `batch_size`, make the network smaller, or set `train.data` to streaming"
+            with enough_memory(device, what, advice):
                 runs, speed = descend(name, model.training, settings.train, splits, description, device, processes)
         elif processes.leads:
-            runs, speed = [solve(build_for(description).to(device), splits, device)], {}
+            with enough_memory(device, "all training images", "lower the data set's `size`"):
+                runs, speed = [solve(build_for(description).to(device), splits, device)], {}
         if processes.leads:
-            write(name, model.group, runs, description)
+            write(name, model.group, runs, description, validate(runs[0].model, splits[1], device))
             write_timing(name, device, runs, len(splits[0]), speed)
             shutil.rmtree(CHECKPOINTS / name, ignore_errors=True)  # those of earlier, abandoned runs too
 
@@ -80,9 +94,10 @@ def descend(
     """Train by gradient descent, once for each seed; beside the runs, say how they were computed."""
     precision = choose_precision(common.precision, device)
     compiled = recipe.compile and can_compile(device)
-    data = place(splits, device, common.data)
+    network = build_for(description)
+    data = place([examples(images, network) for images in splits], device, common.data)
     started = time.perf_counter()
-    runs = []
+    runs: list[Run] = []
     for seed in recipe.seeds:
         model = build_for(description, seed).to(device)
         trainer = Trainer(
@@ -92,6 +107,7 @@ def descend(
             batch_size=recipe.batch_size,
             patience=recipe.patience,
             clip_norm=recipe.clip_norm,
+            augment=Augmentation(**asdict(recipe.augment)) if recipe.augment else None,
             seed=seed,
             precision=precision,
             channels_last=common.channels_last,
@@ -105,19 +121,26 @@ def descend(
             "on": [device.type, precision, compiled],
         }
         checkpoints = Checkpoints(CHECKPOINTS / name / run_key(description | depends_on), common.checkpoint_seconds)
-        fit(trainer, data, checkpoints, name if len(recipe.seeds) == 1 else f"{name}, seed {seed}")
+        snapshots = Snapshots(checkpoints.folder, recipe.save_every if processes.leads and not runs else None)
+        fit(trainer, data, checkpoints, snapshots, name if len(recipe.seeds) == 1 else f"{name}, seed {seed}")
         if len(recipe.seeds) > 1:  # so that a stop in the next run costs this one nothing
             state = trainer.state_dict()
             if processes.leads:
                 checkpoints.save(trainer.epoch, trainer.step, state)
-        val_loss = trainer.history[(trainer.best_epoch if recipe.patience else 0) - 1]["val_loss"]
-        runs.append(Run(trainer.model, trainer.history, val_loss, trainer.seconds, seed))
+        runs.append(Run(model, trainer.history, trainer.val_loss, trainer.seconds, seed, snapshots.files()))
     waited = sum(batches.waited for batches in data) / (time.perf_counter() - started)
     speed = {"precision": precision, "compiled": compiled, "data": data[0].kind, "processes": processes.count}
     return runs, speed | {"share_of_time_waiting_for_data": rounded(waited)}
 
 
-def make_rules(model: Autoencoder, recipe: GradientDescent, images: int) -> tuple[Optimizer, Constant]:
+def examples(images: Bytes, model: Autoencoder) -> Bytes:
+    """Give what the family trains on: the images, or parts of them, which are cut once and held in memory."""
+    if not isinstance(model, TrainsOnParts):
+        return images
+    return model.examples(torch.from_numpy(np.array(images))).numpy()
+
+
+def make_rules(model: Autoencoder, recipe: GradientDescent, images: int) -> tuple[Optimizer, Schedule]:
     """Make the optimizer and the schedule of its learning rate that a recipe asks for, to train on so many images."""
     optimizer = make_optimizer(
         recipe.optimizer,
@@ -136,7 +159,7 @@ def make_rules(model: Autoencoder, recipe: GradientDescent, images: int) -> tupl
     return optimizer, schedule
 
 
-def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, title: str) -> None:
+def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, snapshots: Snapshots, title: str) -> None:
     """Train from the last checkpoint, or from the start, to the end, with a progress bar; save when it is time."""
     train, val = data
     leads = trainer.processes.leads
@@ -164,6 +187,7 @@ def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, tit
             val,
             on_batch=bar.update,
             on_look=lambda loss: bar.set_postfix(epoch=trainer.epoch, loss=f"{loss:.4g}", refresh=False),
+            on_epoch=lambda row: snapshots.save(trainer.model, int(row["epoch"])),
             wish=lambda: received() or int(leads and checkpoints.due()),
             save=save,
         )
@@ -173,8 +197,10 @@ def solve(model: Autoencoder, splits: Sequence[Bytes], device: torch.device) -> 
     """Fit a family that has a closed form; its history is one row."""
     assert isinstance(model, Solvable)
     started = time.perf_counter()
-    model.fit(scale(torch.from_numpy(np.array(splits[0]))).numpy())
-    losses = [mean_losses(Objective(model), batches, 1024, Processes()) for batches in place(splits, device)]
+    train = splits[0]
+    model.fit(scale(torch.from_numpy(np.array(train[rows]))).numpy() for rows in batch_slices(train))
+    batch_size = max(1, BATCH_VALUES // math.prod(train.shape[1:]))
+    losses = [mean_losses(Objective(model), batches, batch_size, Processes()) for batches in place(splits, device)]
     row = {"epoch": 1} | {f"{split}_loss": of["loss"] for split, of in zip(("train", "val"), losses, strict=True)}
     return Run(model, [row], row["val_loss"], time.perf_counter() - started)
 
@@ -189,8 +215,7 @@ def describe(settings: Model, image_shape: tuple[int, ...], files: Sequence[Path
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     return {
         "family": settings.family,
         "network": asdict(settings.network),
@@ -201,45 +226,46 @@ def describe(settings: Model, image_shape: tuple[int, ...], files: Sequence[Path
     }
 
 
-def check_latent(latent_dim: int | None, image_shape: tuple[int, ...]) -> None:
-    """Refuse a latent that is larger than the image, where params.yaml could not tell because it states no size."""
+def check_latent(latent_dim: int, image_shape: tuple[int, ...]) -> None:
+    """Refuse a latent that is larger than the image, which params.yaml alone cannot always tell."""
     values = math.prod(image_shape)
-    if (latent_dim or 0) > values:
-        raise UserError(f"expected latent_dim of at most {values}, the values of an image, got {latent_dim}")
+    if latent_dim > values:
+        raise UserError(f"expected a latent of at most {values} numbers, the values of an image, got {latent_dim}")
 
 
-@contextmanager
-def enough_memory(batch_size: int, image_shape: tuple[int, ...], device: torch.device) -> Iterator[None]:
-    """Turn what torch raises when memory runs out into one line."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        words = ("allocate memory", "out of memory", "ALLOC_FAILED")  # of torch on CPUs, of CUDA, of its libraries
-        if not isinstance(error, MemoryError) and not any(word in str(error) for word in words):
-            raise
-        shape = "x".join(map(str, image_shape))
-        raise UserError(
-            f"expected a batch of {batch_size} images of {shape} to fit into the memory of {describe_device(device)}, "
-            "got: out of memory: lower `batch_size`, make the network smaller, or set `train.data` to streaming"
-        ) from None
+def validate(model: Autoencoder, images: Bytes, device: torch.device) -> dict[str, float]:
+    """Score the model on the validation split (N, C, H, W)."""
+    model.to(device).eval()
+    batches = (
+        score(originals.cpu().numpy(), decoded.cpu().numpy())
+        for originals, _, decoded in reconstruct(model, images, device)
+    )
+    return {f"val_{metric}": rounded(value) for metric, value in mean(join(list(batches))).items()}
 
 
-def write(name: str, group: str, runs: Sequence[Run], description: dict[str, Any]) -> None:
+def write(
+    name: str, group: str, runs: Sequence[Run], description: dict[str, Any], validation: dict[str, float]
+) -> None:
     """Write the models, and the history of the first run, which is the one that pictures and curves are drawn of."""
     first = runs[0]
-    with whole_folder(MODELS / name) as folder, whole_file(METRICS / group / f"{name}.history.csv") as partial:
-        description["seeds"] = [run.seed for run in runs]
+    described = description | {"seeds": [run.seed for run in runs]}
+    with (
+        whole_folder(MODELS / name) as folder,
+        whole_file(METRICS / group / f"{name}.history.csv") as partial,
+        whole_file(VALIDATION / f"{name}.json") as scores,
+    ):
+        write_json(scores, validation)
         for run in runs:
-            save_model(folder, run.model, description, weights_file(None if run is first else run.seed))
+            save_model(folder, run.model, described, weights_file(None if run is first else run.seed))
+        for snapshot in first.snapshots:
+            shutil.copy2(snapshot, folder)
         header = list(first.history[0])
         rows = ([int(row["epoch"]), *(rounded(row[name]) for name in header[1:])] for row in first.history)
         write_csv(partial, header, rows)
-    seconds, epochs = sum(run.seconds for run in runs), sum(len(run.history) for run in runs)
-    print(f"{name}: validation loss {first.val_loss:.4g}, {epochs} epochs, {seconds:.1f} s")
 
 
 def write_timing(name: str, device: torch.device, runs: Sequence[Run], images: int, speed: dict[str, object]) -> None:
-    """Write metrics/timing/<model>.json, which no stage reads: times differ from run to run."""
+    """Write metrics/timing/<model>.json, which no stage reads: times differ from run to run. Say the gist of it."""
     seconds, epochs = sum(run.seconds for run in runs), sum(len(run.history) for run in runs)
     timing = {
         "device": describe_device(device),
@@ -251,6 +277,7 @@ def write_timing(name: str, device: torch.device, runs: Sequence[Run], images: i
         "s_per_epoch": rounded(seconds / epochs),
     }
     write_json(TIMING / f"{name}.json", timing | speed)
+    print(f"{name}: validation loss {runs[0].val_loss:.4g}, {epochs} epochs, {seconds:.1f} s")
 
 
 if __name__ == "__main__":

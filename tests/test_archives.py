@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.common.errors import UserError
 from stages.datasets.archives import Limited, Member, is_archive, unpack
-from stages.errors import UserError
 
 FILES = {"faces/Zoë 1.png": b"one", "faces/deep/two.png": b"two"}
 

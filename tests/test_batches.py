@@ -8,9 +8,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from stages.common.errors import UserError
 from stages.datasets.prepared import open_split
-from stages.errors import UserError
-from stages.models.families import build
+from stages.models.base.families import build
 from stages.training.batches import Batches, Resident, Streaming, free_memory, place
 from stages.training.device import choose_device
 from stages.training.optimizers import make_optimizer

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.command import deferred_signals
+from stages.common.command import deferred_signals
 from stages.training.checkpoints import Checkpoints, run_key
 
 from .conftest import Project
@@ -27,13 +27,21 @@ MODEL = """
       encoder: [{filters: 4, norm: true, pool: 2}, {filters: 4, stride: 2}]
       latent_dim: 8
       decoder: [{filters: 4, transposed: true, stride: 2, norm: true}, {filters: 4, upsample: 2}]
-    training: {epochs: 12, batch_size: 64, learning_rate: 3e-2, plateau: {patience: 1}, patience: 6, seeds: [3, 4]}
+    training:
+      epochs: 12
+      batch_size: 64
+      learning_rate: 3e-2
+      plateau: {patience: 1}
+      augment: {flip: true, shift: 1}
+      patience: 6
+      save_every: 2
+      seeds: [3, 4]
 """
 TRAIN = (sys.executable, "-m", "stages.train", "tested")
 
 
 def with_model(project: Project) -> Project:
-    """Add a model with batch norm, a plateau, early stopping and two seeds, saved after every step."""
+    """Add a model of two seeds, with all that a checkpoint may have to hold, saved after every step."""
     path = project.folder / "params.yaml"
     text = path.read_text(encoding="utf-8").replace("checkpoint_seconds: 60", "checkpoint_seconds: 0")
     path.write_text(text.replace("\nmodels:\n", f"\nmodels:{MODEL}\n"), encoding="utf-8")

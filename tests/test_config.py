@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stages import config
-from stages.errors import UserError
+from stages.common import config
+from stages.common.errors import UserError
 
 from .conftest import ROOT, Project
 
@@ -26,6 +26,18 @@ models:
     family: dense
     network: {hidden: [256, 64], latent_dim: 8}
     training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}
+  photos-tiles:
+    group: quickstart
+    dataset: photos
+    family: tiles
+    network: {tile: [8, 8], hidden: [64], tile_latent_dim: 8}
+    training: {epochs: 3, batch_size: 128, learning_rate: 2e-3}
+  digits-conv:
+    group: quickstart
+    dataset: digits
+    family: conv
+    network: {encoder: [{filters: 4, pool: 2}], decoder: [{filters: 4, upsample: 2}], latent_dim: 8}
+    training: {epochs: 3, batch_size: 32, learning_rate: 2e-3}
   mnist-dense:
     group: published
     dataset: mnist
@@ -75,7 +87,7 @@ def test_values_come_through(tmp_path: Path) -> None:
         ("epochs: 150, ", "", "models.digits-dense.training.epochs: expected a value, got nothing"),
         ("dataset: digits", "dataset: digit", "digits-pca.dataset: expected one of datasets, got 'digit'; did you mean 'digits'?"),
         ("group: quickstart", "group: quick", "digits-pca.group: expected one of groups, got 'quick'; did you mean 'quickstart'?"),
-        ("family: dense", "family: dence", "digits-dense.family: expected one of conv, dense, pca, got 'dence'; did you mean 'dense'?"),
+        ("family: dense", "family: dence", "digits-dense.family: expected one of conv, dense, pca, tiles, vae, got 'dence'; did you mean 'dense'?"),
         ("latent_dim: 8}", "latent_dim: 65}", "expected at most 64, the values of one digits image, got 65"),
         ("fractions: [0.9, 0.1, 0]", "fractions: [0.9, 0.2, 0]", "expected train, val and test that add to 1, got 1.1"),
         ("fractions: [0.9, 0.1, 0]", "fractions: [1, 0, 0]", "'fractions' expects a part for every split, got [1.0, 0.0, 0.0]"),
@@ -86,6 +98,13 @@ def test_values_come_through(tmp_path: Path) -> None:
         ("groups:\n", "groups:\n  empty: {title: Empty}\n", "groups.empty: expected a model with `group: empty`, found none"),
         ("latent_dim: 8}", "latent_dim: 8, 5: 3}", "models.digits-pca.network: unknown key '5'"),
         ("latent_dim: 8}", "latent_dim: 8, null: 3}", "models.digits-pca.network: unknown key 'None'"),
+        ("rho: 0.8", "augment: {shift: -1}", "training.augment.shift: expected greater than or equal to 0, got -1"),
+        ("rho: 0.8", "save_every: 0", "training.save_every: expected greater than 0, got 0"),
+        ("latent_dim: 8}", "latent_dim: 8, tile: [4, 4]}", "expected `latent_dim`, or `tile` and `tile_latent_dim`"),
+        ("tile: [8, 8], hidden: [64],", "tile: [8, 8], encoder: [{filters: 4}],", "expected `hidden` and `tile_latent_dim`, or"),
+        ("tile_latent_dim: 8}", "tile_latent_dim: 8, decoder: [{filters: 4}]}", "a tile has one network"),
+        ("batch_size: 128,", "batch_size: 128, augment: {flip: true},", "'augment' mirrors and moves whole images"),
+        ("upsample: 2}", "shuffle: 2, transposed: true}", "'shuffle' expects a plain convolution"),
         ("rho: 0.8", "weight_decay: 0.1", "'weight_decay' belongs to optimizer adamw, got optimizer adadelta"),
         ("rho: 0.8", "plateau: {}, one_cycle: {}", "expected one of 'plateau' and 'one_cycle', got both"),
         ("rho: 0.8", "plateau: {factor: 2}", "plateau.factor: expected less than 1, got 2"),
@@ -96,6 +115,7 @@ def test_values_come_through(tmp_path: Path) -> None:
         ("optimizer: adadelta, learning_rate: 1, rho: 0.8", "learning_rate: 1, betas: [0.9, 1.0]", "betas.1: expected less than 1, got 1.0"),
         ("(?P<label>[a-z]+).*", "[a-z", "expected a regular expression, got '[a-z'"),
         ("(?P<label>[a-z]+).*", "[a-z]+", "`labels: pattern` expects a `pattern` with a group (?P<label>...)"),
+        ("groups:\n", "groups:\n  validation: {title: V}\n", "'validation' is the name of a folder of metrics/"),
         ("groups:\n", "groups:\n  timing: {title: Times}\n", "'timing' is the name of a folder of metrics/"),
         ("format: idx", "format: [", "expected valid YAML, got: while parsing"),
     ],

@@ -11,8 +11,9 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from stages.config import load
-from stages.schema import FORMATS, NETWORKS
+from stages.common.config import load
+from stages.common.recipes import NETWORKS
+from stages.common.schema import FORMATS
 
 from .conftest import ROOT
 
@@ -59,18 +60,24 @@ def test_every_entry_of_params_has_its_stages(pipeline: dict[str, set[str]]) -> 
 
 
 def test_every_imported_module_is_a_declared_dependency(pipeline: dict[str, set[str]]) -> None:
+    read_by_kind: dict[str, set[Path]] = {}
     for stage, declared in pipeline.items():
-        needed = imported(f"stages.{stage.partition('@')[0]}", *dynamic_imports(stage))
+        kind = stage.partition("@")[0]
+        needed = imported(f"stages.{kind}", *dynamic_imports(stage))
         files = {path_of(module).relative_to(ROOT) for module in needed}
+        read_by_kind[kind] = read_by_kind.get(kind, set()) | files
         for file in files:
             if file.name != "__init__.py":
                 assert {str(file), *map(str, file.parents)} & declared, (
                     f"{stage} imports {file}, which it does not declare"
                 )
+    # The stages of one kind share a list: what one family needs (layers) is declared for all (PCA has none).
+    for stage, declared in pipeline.items():
+        kind = stage.partition("@")[0]
         for path in declared:
             if path.startswith("stages/"):
-                assert any(file.is_relative_to(path) for file in files), (
-                    f"{stage} declares {path}, which it does not import"
+                assert any(file.is_relative_to(path) for file in read_by_kind[kind]), (
+                    f"{stage} declares {path}, which no {kind} imports"
                 )
 
 
@@ -94,12 +101,12 @@ def test_imports_point_down() -> None:
     for script in scripts:
         assert GRAPH.find_modules_that_directly_import(script) == set()
     # Only stage scripts know where things lie.
-    assert GRAPH.find_modules_that_directly_import("stages.paths") == scripts | {"stages.prune"}
+    assert GRAPH.find_modules_that_directly_import("stages.common.paths") == scripts | {"stages.prune"}
     # Only stage scripts know params.yaml.
-    assert GRAPH.find_modules_that_directly_import("stages.config") == scripts | {"stages.prune"}
-    assert GRAPH.find_modules_that_directly_import("stages.schema") <= scripts | {"stages.config"}
+    assert GRAPH.find_modules_that_directly_import("stages.common.config") == scripts | {"stages.prune"}
+    assert GRAPH.find_modules_that_directly_import("stages.common.schema") <= scripts | {"stages.common.config"}
     for pure in ("stages.datasets.splits", "stages.metrics.quality", "stages.metrics.size"):
-        assert GRAPH.find_modules_directly_imported_by(pure) <= {"stages.errors"}
+        assert GRAPH.find_modules_directly_imported_by(pure) <= {"stages.common.errors"}
 
 
 @pytest.mark.parametrize("script", ["download", "prepare", "plot", "report"])
@@ -120,10 +127,11 @@ def test_metrics_have_no_orphans() -> None:
         found = {
             str(path.relative_to(ROOT / "metrics")).removesuffix(suffix)
             for path in (ROOT / "metrics").glob(f"*/*{suffix}")
-            if path.parent.name not in ("timing", "reports")
+            if path.parent.name not in ("timing", "validation", "reports")
         }
         assert found == expected
-    assert {path.stem for path in (ROOT / "metrics/timing").iterdir()} == set(settings.models)
+    for folder in ("timing", "validation"):
+        assert {path.stem for path in (ROOT / "metrics" / folder).iterdir()} == set(settings.models)
     assert {path.stem for path in (ROOT / "metrics/reports").iterdir()} == set(settings.groups)
 
 

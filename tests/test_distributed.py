@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.files import read_csv
+from stages.common.files import read_csv
 from stages.training.distributed import Processes
 
 from .conftest import Project

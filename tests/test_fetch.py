@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from stages import config
+from stages.common import config
+from stages.common.errors import UserError
 from stages.datasets.fetch import CHUNK, fetch
-from stages.errors import UserError
 
 from .conftest import Project
 

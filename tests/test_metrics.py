@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from stages.errors import UserError
-from stages.evaluate import score
+from stages.common.errors import UserError
 from stages.metrics import quality
+from stages.metrics.scores import score
 from stages.metrics.size import size
 from stages.metrics.ssim import ssim
 

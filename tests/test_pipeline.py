@@ -1,5 +1,7 @@
 """The real pipeline, in a clone: what runs, what does not run again, and what stays whole when it is stopped."""
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -11,14 +13,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from dvc.repo import Repo
+from numpy.typing import NDArray
 from PIL import Image
 
-from stages.config import load
+from stages.common.config import load
+from stages.common.files import read_csv
+from stages.metrics.ssim import ssim
+from stages.models.base.autoencoder import Generative, scale
+from stages.models.base.store import load_model
 
 from .conftest import DATASETS, Project, needs_mirror
 
-QUICKSTART = ("digits-pca", "digits-dense", "faces-pca", "faces-dense")
+QUICKSTART = (  # in the order of the report: by data set, PCA first
+    *("digits-pca", "digits-conv", "digits-dense", "digits-vae"),
+    *("faces-pca", "faces-dense"),
+    *("photos-pca", "photos-tiles"),
+)
 DENSE_DIGITS = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}"
 
 
@@ -47,12 +59,63 @@ def test_the_quickstart_makes_everything_that_it_promises(quickstart: Project) -
         # What is stored is what was scored, but for the rounding to bytes.
         error = np.square((test.astype(float) - reconstructions) / 255).mean()
         assert error == pytest.approx(metrics["mse"], rel=0.01)
-        for picture in ("reconstructions", "latents"):
-            pixels = np.asarray(Image.open(quickstart.folder / f"plots/quickstart/{model}/{picture}.png"))
-            assert pixels.std() > 10  # not blank
+        labels = read_csv(evaluated / "labels.csv")
+        listed = read_csv(quickstart.folder / f"data/prepared/{dataset}/labels.csv")
+        assert [row | {"split": "test"} for row in labels] == [row for row in listed if row["split"] == "test"]
+        expected = {"reconstructions", "latents"}
+        expected |= set() if model.endswith("pca") else {"training"}
+        expected |= {"whole"} if dataset == "photos" else set()
+        expected |= {"samples", "variations", "interpolation"} if model == "digits-vae" else set()
+        drawn = {path.stem: path for path in (quickstart.folder / f"plots/quickstart/{model}").iterdir()}
+        assert drawn.keys() == expected
+        for picture in drawn.values():
+            assert np.asarray(Image.open(picture)).std() > 10  # not blank
     report = (quickstart.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
     rows = [line.split(" | ")[1] for line in report.splitlines() if line.startswith("| ")]
-    assert [row for row in rows if row in QUICKSTART] == list(QUICKSTART)  # PCA first
+    assert [row for row in rows if row in QUICKSTART] == list(QUICKSTART)
+    for path in quickstart.folder.glob("plots/quickstart/*/*.png"):
+        assert f"](../../{path.relative_to(quickstart.folder)})" in report
+
+
+def test_what_a_generative_model_makes_up_is_on_disk(quickstart: Project) -> None:
+    evaluated = quickstart.folder / "data/evaluated/quickstart/digits-vae"
+    samples, variations, interpolation = (
+        np.load(evaluated / f"{kind}.npy") for kind in ("samples", "variations", "interpolation")
+    )
+    assert (samples.shape, variations.shape, interpolation.shape) == ((10, 1, 8, 8), (8, 11, 1, 8, 8), (11, 1, 8, 8))
+    described = json.loads((evaluated / "variations.json").read_text(encoding="utf-8"))
+    order, kl = described["dimensions"], described["kl_nats"]
+    assert sorted(kl, reverse=True) == kl
+    assert sorted(order) == list(range(8))
+    model, _ = load_model(quickstart.folder / "data/models/digits-vae", torch.device("cpu"))
+    images = scale(torch.from_numpy(np.load(quickstart.folder / "data/prepared/digits/test.npy")))
+
+    def decode(latents: torch.Tensor) -> NDArray[np.uint8]:
+        decoded: NDArray[np.uint8] = model.decode(latents).mul(255).round().byte().numpy()
+        return decoded
+
+    with torch.no_grad():
+        assert isinstance(model, Generative)
+        assert kl == pytest.approx(model.divergences(images).mean(0)[order].tolist(), rel=1e-3)
+        assert np.array_equal(samples, decode(torch.randn(10, 8, generator=torch.Generator().manual_seed(0))))
+        for row, dimension in zip(variations, order, strict=True):
+            latents = torch.zeros(11, 8)
+            latents[:, dimension] = torch.tensor(described["values"])
+            assert np.abs(row.astype(int) - decode(latents)).max() <= 1
+        latents = model.encode(images)
+        ends = latents[[0, int((latents - latents[0]).norm(dim=1).argmax())]]
+        assert np.array_equal(interpolation[[0, -1]], decode(ends))
+
+
+def test_validation_scores_are_of_the_validation_split(quickstart: Project) -> None:
+    metrics = json.loads((quickstart.folder / "metrics/validation/digits-dense.json").read_text(encoding="utf-8"))
+    assert metrics.keys() == {"val_mse", "val_mae", "val_psnr_db", "val_ssim"}
+    model, _ = load_model(quickstart.folder / "data/models/digits-dense", torch.device("cpu"))
+    images = scale(torch.from_numpy(np.load(quickstart.folder / "data/prepared/digits/val.npy")))
+    with torch.no_grad():
+        reconstructions = model(images)
+    assert metrics["val_mse"] == pytest.approx(torch.nn.functional.mse_loss(reconstructions, images).item(), rel=1e-4)
+    assert metrics["val_ssim"] == pytest.approx(ssim(images.numpy(), reconstructions.numpy()).mean(), rel=1e-4)
 
 
 def test_a_second_repro_runs_nothing(quickstart: Project) -> None:
@@ -85,11 +148,11 @@ def test_an_edit_of_one_family_reruns_its_models_alone(project: Project) -> None
         file.write("\n# An edit that changes no result.\n")
     # The results are the same bits, so what comes after has nothing to do.
     assert project.repro("report@quickstart") == {
-        f"{stage}@{model}" for stage in ("train", "evaluate") for model in ("digits-pca", "faces-pca")
+        f"{stage}@{model}" for stage in ("train", "evaluate") for model in ("digits-pca", "faces-pca", "photos-pca")
     }
 
 
-@pytest.mark.parametrize("model", ["digits-dense", "faces-pca"])
+@pytest.mark.parametrize("model", ["digits-dense", "digits-vae", "faces-pca", "photos-tiles"])
 def test_training_and_evaluation_twice_give_the_same_bits(project: Project, model: str) -> None:
     folders = [project.folder / "data", project.folder / "metrics/quickstart", project.folder / "metrics/reports"]
     before = [bytes_of(folder) for folder in folders]
@@ -123,14 +186,43 @@ def test_a_model_that_was_removed_leaves_nothing_behind(project: Project) -> Non
     assert "metrics/quickstart/faces-dense.json: expected a model of group quickstart in params.yaml" in done.stderr
     notes = project.folder / "metrics/quickstart/faces-dense notes.md"
     notes.write_text("mine", encoding="utf-8")
+    checkpoint = project.folder / "data/checkpoints/faces-dense/key/000001-000000001-hash.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
     project.ok("python", "-m", "stages.prune")
     assert notes.read_text(encoding="utf-8") == "mine"  # not the pipeline's to remove
+    assert not checkpoint.exists()
     notes.unlink()
     assert project.repro("report@quickstart") == {"report@quickstart"}
     assert "faces-dense" not in (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
     assert "faces-dense" not in (project.folder / "dvc.lock").read_text(encoding="utf-8")
     assert [path for path in project.folder.rglob("*faces-dense*") if ".dvc/" not in str(path)] == []
     assert project.ok("python", "-m", "stages.prune") == ""
+
+
+def test_a_grid_of_values_is_a_queue_of_experiments(project: Project) -> None:
+    """The commands of README.md, on a small model: choose by validation, and then look at the test split."""
+    test_split = project.folder / "metrics/quickstart/digits-dense.json"
+    before = test_split.read_bytes()
+    grid = ["models.digits-dense.training.learning_rate=1e-3,1e-4", "models.digits-dense.network.latent_dim=4,12"]
+    flags = [part for values in grid for part in ("-S", values)]
+    project.ok("dvc", "exp", "run", "--queue", *flags, "train@digits-dense")
+    project.ok("dvc", "exp", "run", "--run-all")
+    table = project.ok(
+        *("dvc", "exp", "show", "--csv", "--sort-order", "desc"),
+        *("--sort-by", "metrics/validation/digits-dense.json:val_ssim"),
+    )
+    rows = [row for row in csv.DictReader(io.StringIO(table)) if row["Experiment"]]
+    chosen = [(row["models.digits-dense.training.learning_rate"], row["models.digits-dense.network.latent_dim"])
+              for row in rows]  # fmt: skip
+    assert len(set(chosen)) == 4
+    assert chosen[0] == ("0.001", "12")
+    assert project.ok("git", "status", "--porcelain") == ""  # nothing is decided until someone applies one
+    project.ok("dvc", "exp", "apply", rows[0]["Experiment"])
+    assert load(project.folder / "params.yaml").model("digits-dense").network.latent_dim == 12
+    assert test_split.read_bytes() == before  # no test image was looked at
+    assert project.repro("report@quickstart") == {"evaluate@digits-dense", "plot@digits-dense", "report@quickstart"}
+    assert json.loads(test_split.read_bytes())["latent_dim"] == 12
 
 
 WATCHED = """
@@ -147,7 +239,7 @@ runpy.run_module("stages.{stage}", run_name="__main__", alter_sys=False)
 
 @pytest.mark.parametrize(
     "stage", [f"{stage}@faces-dense" for stage in ("train", "evaluate", "plot")]
-    + ["download@faces", "prepare@faces", "report@quickstart"]
+    + ["evaluate@digits-vae", "plot@digits-vae", "train@photos-tiles", "download@faces", "prepare@faces", "report@quickstart"]
 )  # fmt: skip
 def test_a_stage_opens_nothing_that_it_does_not_declare(project: Project, tmp_path: Path, stage: str) -> None:
     script, _, name = stage.partition("@")
@@ -179,7 +271,7 @@ def test_a_stopped_training_leaves_what_was_there(project: Project, sent: signal
     command = [
         sys.executable,
         "-c",
-        "import stages.train as t, stages.command as c; print('ready', flush=True); c.run(t.main)",
+        "import stages.train as t, stages.common.command as c; print('ready', flush=True); c.run(t.main)",
     ]
     with subprocess.Popen(
         [*command, "digits-dense"], cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -230,7 +322,7 @@ def test_a_disk_that_is_full_is_one_line(project: Project, stage: str, limit: in
     script = (
         "import errno, os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
-        f"import stages.command as c, stages.{stage} as s; sys.argv = ['{stage}', 'digits-dense']; c.run(s.main)"
+        f"import stages.common.command as c, stages.{stage} as s; sys.argv = ['{stage}', 'digits-dense']; c.run(s.main)"
     )
     done = project.run("python", "-c", script)
     assert done.returncode == 1

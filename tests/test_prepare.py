@@ -14,9 +14,9 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from stages import prepare
+from stages.common.errors import UserError
+from stages.common.files import read_csv
 from stages.datasets import contract
-from stages.errors import UserError
-from stages.files import read_csv
 
 from .conftest import ROOT, Project
 
@@ -315,7 +315,7 @@ def run_stage(
     stage: str, name: str, folder: Path, before: str = "pass", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a stage as DVC does; `before` is code to run between imports and work."""
-    code = f"import sys, stages.command, stages.{stage}; {before}; sys.argv = ['{stage}', '{name}']; stages.command.run(stages.{stage}.main)"
+    code = f"import sys, stages.common.command, stages.{stage}; {before}; sys.argv = ['{stage}', '{name}']; stages.common.command.run(stages.{stage}.main)"
     env = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     return subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True, check=False
@@ -427,6 +427,27 @@ def test_iiitm_is_one_switch_and_says_how_to_get_it(fresh: Project) -> None:
     assert "IIITM Face is at IEEE DataPort, doi 10.21227/rers-ck04" in done.stderr
     assert done.stderr.count("\n") == 1
     assert "prepare@iiitm-face" in fresh.ok("dvc", "stage", "list", "--name-only")
+
+
+def test_the_iiitm_system_runs_on_a_folder_of_its_shape(fresh: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "IIITM"
+    folder.mkdir()
+    for index in range(60):
+        emotion, orientation = ("SM", "SU", "SO", "NE", "SA", "YN")[index % 6], "FDU"[index // 6 % 3]
+        name = f"SUB{index // 18 + 1}{emotion}{orientation}.jpg"
+        Image.fromarray(picture(index, 100, 80)).save(folder / name)
+    fresh.ok("make", "iiitm")
+    fresh.replace("params.yaml", "/path/to/IIITM-Face", str(folder))
+    path = fresh.folder / "params.yaml"
+    before, entry, after = path.read_text(encoding="utf-8").partition("  iiitm-face:\n    title: IIITM")
+    # Small, or one step would take a minute of CPU time.
+    path.write_text(before + entry + after.replace("size: [1000, 800]", "size: [40, 32]", 1), encoding="utf-8")
+    fresh.ok("dvc", "exp", "run", "-S", "models.iiitm-conv.training.epochs=2", "plot@iiitm-conv")
+    metrics = json.loads((fresh.folder / "metrics/published/iiitm-conv.json").read_text(encoding="utf-8"))
+    assert metrics["compression_ratio"] * 4 == 6  # six times fewer numbers, of four bytes each
+    assert len(read_csv(fresh.folder / "metrics/published/iiitm-conv.history.csv")) == 2
+    labels = read_csv(fresh.folder / "data/evaluated/published/iiitm-conv/labels.csv")
+    assert {row["label"] for row in labels} == {"SM", "SU", "SO", "NE", "SA", "YN"}
 
 
 def test_own_photos_run_from_prepare_to_report(fresh: Project, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 import scipy.io
 from numpy.typing import NDArray
 
+from stages.common.errors import UserError
 from stages.datasets import csv, idx, matlab, npy
 from stages.datasets.raw import RawImages, Target
-from stages.errors import UserError
 
 from .conftest import DATASETS, needs_mirror
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from stages.common.errors import UserError
 from stages.datasets import splits
-from stages.errors import UserError
 
 THIRDS = (0.8, 0.1, 0.1)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.models.families import build
-from stages.models.store import load_model
+from stages.models.base.families import build
+from stages.models.base.store import load_model
 from stages.training.device import choose_precision
 from stages.training.speed import flops_per_image, parameter_count
 
@@ -31,6 +31,8 @@ def metrics_of(project: Project, model: str) -> dict[str, float]:
 def test_several_seeds_give_mean_and_deviation_beside_the_first(project: Project) -> None:
     several = metrics_of(project, "faces-dense")
     assert several["seeds"] == 3
+    report = (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
+    assert "standard deviation over 3 seeds" in report
     single = []
     for seed in (0, 1, 2):
         project.replace(
@@ -49,6 +51,33 @@ def test_several_seeds_give_mean_and_deviation_beside_the_first(project: Project
         assert several[f"{metric}_std"] == pytest.approx(statistics.stdev(values), rel=1e-3)
     report = (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
     assert f"({several['mse_mean']:.5f} ± {several['mse_std']:.5f})" in report
+
+
+def test_weights_are_kept_after_every_few_epochs(project: Project) -> None:
+    folder = project.folder / "data/models/digits-dense"
+    project.replace("params.yaml", DENSE, "training: {epochs: 5, batch_size: 64, learning_rate: 1e-3, save_every: 2}")
+    project.ok(sys.executable, "-m", "stages.train", "digits-dense")
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert kept.keys() == {"config.json", "model.safetensors", "epoch-000002.safetensors", "epoch-000004.safetensors"}
+    for epochs in (2, 4):
+        project.replace(
+            "params.yaml", f"epochs: {5 if epochs == 2 else 2}, batch_size: 64, learning_rate: 1e-3",
+            f"epochs: {epochs}, batch_size: 64, learning_rate: 1e-3",
+        )  # fmt: skip
+        project.ok(sys.executable, "-m", "stages.train", "digits-dense")
+        assert (folder / "model.safetensors").read_bytes() == kept[f"epoch-{epochs:06}.safetensors"]
+
+
+def test_an_augmented_training_gives_other_weights(project: Project) -> None:
+    weights = project.folder / "data/models/digits-dense/model.safetensors"
+    recipe = "training: {epochs: 2, batch_size: 64, learning_rate: 1e-3}"
+    project.replace("params.yaml", DENSE, recipe)
+    plain = []
+    for replaced, by in ((recipe, recipe), (recipe, recipe.replace("1e-3}", "1e-3, augment: {shift: 1}}"))):
+        project.replace("params.yaml", replaced, by)
+        project.ok(sys.executable, "-m", "stages.train", "digits-dense")
+        plain.append(weights.read_bytes())
+    assert plain[0] != plain[1]
 
 
 def test_it_says_how_fast_it_was(quickstart: Project) -> None:

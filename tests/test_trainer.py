@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.errors import UserError
-from stages.models.autoencoder import Autoencoder, Solvable
-from stages.models.families import build
+from stages.common.errors import UserError
+from stages.models.base.autoencoder import Autoencoder, Solvable
+from stages.models.base.families import build
 from stages.training.batches import Resident
 from stages.training.device import can_compile
 from stages.training.distributed import Processes
@@ -71,13 +71,30 @@ def test_a_linear_autoencoder_never_beats_pca_on_its_training_set(images: NDArra
     training = (np.rint(images[:30] * 255) / 255).astype(np.float32)
     pca = build("pca", SHAPE, {"latent_dim": 4})
     assert isinstance(pca, Solvable)
-    pca.fit(training)
+    pca.fit([training])
     best = pca.losses(torch.from_numpy(training))["loss"].item()
     linear = dense(activation="linear", output_activation="linear")
     fit(make_trainer(linear, epochs=600, learning_rate=1e-2), images)
     reached = linear.losses(torch.from_numpy(training))["loss"].item()
     assert best < reached
     assert reached < 2 * best  # it came near, so the bound was tested
+
+
+def test_what_is_trained_on_is_augmented_and_what_is_validated_is_not(images: NDArray[np.float32]) -> None:
+    trainer = make_trainer(dense(), epochs=2)
+    seen: list[int] = []
+
+    def black(batch: Tensor) -> Tensor:
+        seen.append(len(batch))
+        return torch.zeros_like(batch)
+
+    trainer.augment = black
+    history = fit(trainer, images)
+    assert seen == [8, 8, 8, 6] * 2
+    zeros = trainer.model.losses(torch.zeros(1, *SHAPE))["loss"].item()
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert abs(zeros - history[-1]["train_loss"]) < history[0]["train_loss"]
+    assert validate(trainer.model, as_bytes(images[30:]), 8) == pytest.approx(history[-1]["val_loss"])
 
 
 def test_the_history_is_of_the_weights_that_it_names(images: NDArray[np.float32]) -> None:

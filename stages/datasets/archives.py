@@ -13,8 +13,8 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from stages.errors import UserError
-from stages.files import clash, litter
+from stages.common.errors import UserError
+from stages.common.files import clash, litter
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # Images hardly compress, and no honest archive of them unpacks to so many times its size.

@@ -3,10 +3,10 @@
 import hashlib
 from pathlib import Path
 
+from stages.common.errors import UserError
+from stages.common.files import read_csv
 from stages.datasets.prepared import read_rows
 from stages.datasets.splits import SPLITS
-from stages.errors import UserError
-from stages.files import read_csv
 
 
 def check(

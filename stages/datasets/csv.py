@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.common.errors import UserError
 from stages.datasets.raw import RawImages, Target, numbered, only_file, to_bytes
-from stages.errors import UserError
 
 
 def read(folder: Path, target: Target, white: float) -> RawImages:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.common.errors import UserError
+from stages.common.progress import progress
 from stages.datasets.images import BadImageError
 from stages.datasets.raw import RawImages
-from stages.errors import UserError
-from stages.progress import progress
 
 ImageShape = tuple[int, int, int]  # (C, H, W)
 TASK_BYTES = 1 << 22  # of decoded images, for one task of a thread

@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, cast
 import requests
 import urllib3
 
+from stages.common.errors import UserError
+from stages.common.files import litter, whole_file
+from stages.common.progress import progress
 from stages.datasets.archives import is_archive
-from stages.errors import UserError
-from stages.files import litter, whole_file
-from stages.progress import progress
 
 PACKAGE = "package:"
 CHUNK = 1 << 20  # bytes

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.common.errors import UserError
+from stages.common.files import clash, litter
 from stages.datasets.images import SUFFIXES, Decoder
 from stages.datasets.raw import RawImages, Target
-from stages.errors import UserError
-from stages.files import clash, litter
 
 
 def read(

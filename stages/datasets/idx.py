@@ -10,8 +10,8 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.common.errors import UserError
 from stages.datasets.raw import RawImages, Target
-from stages.errors import UserError
 
 PARTS = {"train": "train", "t10k": "test"}  # file name prefix -> the publisher's split
 UNSIGNED_BYTE = 0x08

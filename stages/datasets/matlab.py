@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
+from stages.common.errors import UserError
 from stages.datasets.raw import RawImages, Target, numbered, only_file, to_bytes
-from stages.errors import UserError
 
 
 def read(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.common.errors import UserError
 from stages.datasets.raw import RawImages, Target, numbered, only_file, to_bytes
-from stages.errors import UserError
 
 
 def read(folder: Path, _: Target, white: float, count: int | None) -> RawImages:

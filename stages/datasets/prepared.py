@@ -16,8 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.errors import UserError
-from stages.files import read_csv
+from stages.common.errors import UserError
 
 Bytes = NDArray[np.uint8]
 
@@ -74,8 +73,3 @@ def read_rows(path: Path) -> tuple[tuple[int, ...], Iterator[Bytes]]:
                 yield np.frombuffer(file.read(values), np.uint8).reshape(shape[1:])
 
     return shape, rows()
-
-
-def read_labels(path: Path, split: str) -> list[str]:
-    """Read the labels of one split, in the order of its images; all empty where there are none."""
-    return [row["label"] for row in read_csv(path) if row["split"] == split]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.errors import UserError
+from stages.common.errors import UserError
 
 
 class Images(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.errors import UserError
+from stages.common.errors import UserError
 
 SPLITS = ("train", "val", "test")
 Indices = NDArray[np.int64]

@@ -13,25 +13,33 @@ Points = NDArray[np.float64]
 def project(latents: NDArray[np.float32]) -> tuple[Points, NDArray[np.float64]]:
     """Project (N, D) on its two principal components: (N, 2), and the share of the variance that each holds."""
     centred = latents.astype(np.float64) - latents.mean(axis=0, dtype=np.float64)
-    # At least two rows and columns: what is added says nothing, and a latent of one number can be drawn too.
-    missing = [(0, max(0, 2 - length)) for length in centred.shape]
-    centred = np.pad(centred, missing)
-    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
-    # The sign of a component is arbitrary: make the largest part of each positive, so that a rerun is the same picture.
-    largest = np.abs(directions).argmax(axis=1)
-    directions *= np.sign(np.take_along_axis(directions, largest[:, None], axis=1))
-    variance = np.square(singular)
-    return centred[: len(latents)] @ directions[:2].T, variance[:2] / max(variance.sum(), np.finfo(float).tiny)
+    # By the smaller of the two products: a latent may have far more numbers than there are images.
+    wide = centred.shape[1] > len(centred)
+    variance, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
+    # The largest two; a latent of one number, or a single image, has one.
+    variance, vectors = np.maximum(variance[::-1][:2], 0), vectors[:, ::-1][:, :2]
+    points = vectors * np.sqrt(variance) if wide else centred @ vectors
+    # The sign of a component is arbitrary: make the farthest point positive, so that a rerun is the same picture.
+    farthest = np.take_along_axis(points, np.abs(points).argmax(axis=0)[None], axis=0)
+    points = points * np.where(farthest < 0, -1, 1)
+    missing = 2 - points.shape[1]
+    total = max(np.square(centred).sum(), np.finfo(float).tiny)
+    return np.pad(points, [(0, 0), (0, missing)]), np.pad(variance / total, (0, missing))
 
 
-def draw_latents(latents: NDArray[np.float32], labels: list[str], title: str) -> Figure:
-    """Draw (N, D) as points, told apart by label: up to ten by colour and marker, more by the label's own text."""
+def draw_latents(
+    latents: NDArray[np.float32], labels: list[str], title: str, positions: list[int] | None = None
+) -> Figure:
+    """Draw (N, D) as points, told apart by label: up to ten by colour and marker, more by the label's own text.
+
+    Without labels, by `positions`, that of each image in its file: the time, where those are frames of a video.
+    """
     points, shares = project(latents)
     figure = new_figure(7.5, 5.5)
     axis = figure.subplots()
     classes = sorted(set(labels), key=lambda label: (len(label), label))
     if len(classes) <= 1:
-        axis.scatter(points[:, 0], points[:, 1], s=14, color=BLUE, alpha=0.7, linewidths=0)
+        _scatter_positions(axis, points, positions)
     elif len(classes) <= len(CLASS_COLORS):
         _scatter_classes(axis, points, np.array(labels), classes)
     else:
@@ -41,6 +49,15 @@ def draw_latents(latents: NDArray[np.float32], labels: list[str], title: str) ->
     )
     figure.suptitle(title)
     return figure
+
+
+def _scatter_positions(axis: Axes, points: Points, positions: list[int] | None) -> None:
+    x, y = points.T
+    if positions is None:
+        axis.scatter(x, y, s=14, color=BLUE, alpha=0.7, linewidths=0)
+    else:
+        dots = axis.scatter(x, y, s=14, c=positions, cmap="viridis", alpha=0.8, linewidths=0)
+        axis.figure.colorbar(dots, ax=axis, label="position in the file (of a video: the frame)")
 
 
 def _scatter_classes(axis: Axes, points: Points, labels: NDArray[np.str_], classes: list[str]) -> None:

@@ -4,9 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.figures.style import new_figure, show_image
-
-ERROR_LIMIT = 0.5  # the error, of at most 1, at which the map's colour saturates
+from stages.figures.style import ERROR_LIMIT, draw_error, new_figure, show_image
 
 
 def draw_reconstructions(
@@ -18,11 +16,10 @@ def draw_reconstructions(
     row = column * height / width
     figure = new_figure(column * count + 1.6, 3 * row + 1.1)
     axes = figure.subplots(3, count, squeeze=False)
-    errors = np.abs(originals.astype(np.float32) - reconstructions).mean(axis=1) / 255
     for index in range(count):
         show_image(axes[0, index], originals[index])
         show_image(axes[1, index], reconstructions[index])
-        heat = axes[2, index].imshow(errors[index], cmap="magma", vmin=0, vmax=ERROR_LIMIT, interpolation="nearest")
+        heat = draw_error(axes[2, index], originals[index], reconstructions[index])
         axes[2, index].set_xlabel(captions[index], fontsize=8)
     for axis, label in zip(axes[:, 0], ("original", "reconstruction", "error"), strict=True):
         axis.set_ylabel(label)

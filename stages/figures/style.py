@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 # Okabe and Ito's colours, which people of every kind of colour vision tell apart; jfly.uni-koeln.de/color
@@ -21,9 +22,12 @@ BLUE, ORANGE, GREEN, PURPLE, RED, SKY, YELLOW, BLACK = (
     "#000000",
 )
 GREY = "#8C8C8C"
+DPI = 130
 # One for each of up to ten classes; the markers differ too, so that no class is told by colour alone.
 CLASS_COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, BLACK, GREY, "#7F5539", "#B8A900")
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+
+ERROR_LIMIT = 0.25  # the error, of at most 1, at which the colour saturates
 
 mpl.use("agg")
 
@@ -52,8 +56,14 @@ def show_image(axis: Axes, image: NDArray[np.uint8]) -> None:
         axis.imshow(np.moveaxis(image, 0, -1), interpolation="antialiased")
 
 
+def draw_error(axis: Axes, original: NDArray[np.uint8], reconstruction: NDArray[np.uint8]) -> AxesImage:
+    """Show how far two images (C, H, W) are apart at every pixel, the mean over its channels, from 0 to 1."""
+    error = np.abs(original.astype(np.float32) - reconstruction).mean(axis=0) / 255
+    return axis.imshow(error, cmap="magma", vmin=0, vmax=ERROR_LIMIT, interpolation="nearest")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG that holds nothing but the picture: no date, no version, so the same picture is the same bytes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font does not have is drawn as boxes
-        figure.savefig(path, format="png", dpi=130, metadata={"Software": None})
+        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

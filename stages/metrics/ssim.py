@@ -3,7 +3,7 @@
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from stages.errors import UserError
+from stages.common.errors import UserError
 from stages.metrics.quality import Images, PerImage
 
 WINDOW = 7  # pixels, the side of scikit-image's default window

@@ -1,12 +1,11 @@
 """Fully connected autoencoders."""
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from stages.models.autoencoder import Autoencoder, ImageShape, make_activation
+from stages.models.base.autoencoder import Autoencoder, ImageShape
+from stages.models.base.layers import dense_halves
 
 
 class Dense(Autoencoder):
@@ -29,11 +28,8 @@ class Dense(Autoencoder):
         negative_slope: float = 0.01,
     ) -> None:
         super().__init__(image_shape, latent_dim)
-        widths = [math.prod(image_shape), *hidden, latent_dim]
-        inner = [activation] * len(hidden)
-        self.encoder = nn.Sequential(nn.Flatten(), *_layers(widths, [*inner, latent_activation], negative_slope))
-        self.decoder = nn.Sequential(
-            *_layers(widths[::-1], [*inner, output_activation], negative_slope), nn.Unflatten(1, image_shape)
+        self.encoder, self.decoder = dense_halves(
+            image_shape, hidden, latent_dim, activation, latent_activation, output_activation, negative_slope
         )
 
     def encode(self, images: Tensor) -> Tensor:
@@ -43,11 +39,3 @@ class Dense(Autoencoder):
     def decode(self, latents: Tensor) -> Tensor:
         """(N, latent_dim) -> (N, C, H, W)."""
         return self.decoder(latents)
-
-
-def _layers(widths: Sequence[int], activations: Sequence[str], negative_slope: float) -> list[nn.Module]:
-    """Chain linear layers from width to width, each followed by its activation."""
-    layers: list[nn.Module] = []
-    for (inputs, outputs), activation in zip(pairwise(widths), activations, strict=True):
-        layers += [nn.Linear(inputs, outputs), make_activation(activation, negative_slope)]
-    return layers

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.errors import UserError
+from stages.common.errors import UserError
 
 AHEAD = 2  # batches that are read while the current one trains
 Bytes = NDArray[np.uint8]
@@ -118,9 +118,12 @@ def place(splits: Sequence[Bytes], device: torch.device, where: str = "auto") ->
     if where == "auto":
         needed = sum(images.nbytes for images in splits)
         where = Resident.kind if needed <= free_memory(device) / 2 else Streaming.kind
-    if where == Resident.kind:
-        return [Resident(images, device) for images in splits]
-    return [Streaming(images, device) for images in splits if isinstance(images, np.memmap)]
+    streams = where == Streaming.kind
+    # What is not mapped from a file has none to stream from.
+    return [
+        Streaming(images, device) if streams and isinstance(images, np.memmap) else Resident(images, device)
+        for images in splits
+    ]
 
 
 def free_memory(device: torch.device) -> int:

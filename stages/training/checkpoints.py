@@ -4,6 +4,8 @@
 
 The key is a hash of all that the weights depend on, so that a changed parameter never inherits weights. Nothing else
 knows these files: no DVC stage declares them, and they are gone when the run has ended well.
+
+<folder>/<key>/epoch-<n>.safetensors        weights that are to be kept beside the last ones
 """
 
 import hashlib
@@ -17,7 +19,9 @@ from typing import Any
 
 import torch
 
-from stages.files import PARTIAL
+from stages.common.files import PARTIAL
+from stages.models.base.autoencoder import Autoencoder
+from stages.models.base.store import save_weights
 
 KEEP = 2  # the newest, and the one before it in case that one is damaged
 State = dict[str, Any]
@@ -68,6 +72,26 @@ class Checkpoints:
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("*.pt"), reverse=True)
+
+
+class Snapshots:
+    """The weights after every `every` epochs, in the folder of a run's checkpoints; None keeps none.
+
+    A checkpoint of a later epoch is written after them, so that a run that goes on finds those of its past.
+    """
+
+    def __init__(self, folder: Path, every: int | None) -> None:
+        self.folder, self.every = folder, every
+
+    def save(self, model: Autoencoder, epoch: int) -> None:
+        """Keep the weights, if this is an epoch for it."""
+        if self.every and epoch % self.every == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_weights(self.folder / f"epoch-{epoch:06}.safetensors", model)
+
+    def files(self) -> list[Path]:
+        """List them, the earliest first."""
+        return sorted(self.folder.glob("epoch-*.safetensors"))
 
 
 def run_key(parameters: Mapping[str, Any]) -> str:

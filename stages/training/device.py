@@ -3,8 +3,12 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+
+from stages.common.errors import UserError
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of malloc.h
 
@@ -17,8 +21,9 @@ def choose_device(deterministic: bool = True) -> torch.device:
     """
     _allow_tf32(False)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first use
-    torch.use_deterministic_algorithms(deterministic)
-    # Filled, it would show who reads it, at 6% of the time of a convolutional network; nothing here does.
+    # The same as use_deterministic_algorithms, which would load torch's compiler, a second of every start.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
+    # Filled, it would show who reads it, at a price in every layer; nothing here does.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # made at run time
     torch.backends.cudnn.benchmark = not deterministic  # tries algorithms and takes the fastest, not always the same
     if not torch.cuda.is_available():
@@ -27,11 +32,30 @@ def choose_device(deterministic: bool = True) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())  # each process of torchrun has its own
 
 
+@contextmanager
+def enough_memory(device: torch.device, what: str, advice: str) -> Iterator[None]:
+    """Turn what torch raises when memory runs out, or a batch is too small for batch norm, into one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, ValueError) as error:
+        if "Expected more than 1 value per channel" in str(error):
+            raise UserError(
+                "expected a batch of several values for each channel of batch norm, got one: choose a `batch_size` "
+                "that leaves no single image over, or `norm: false`"
+            ) from None
+        words = ("allocate memory", "out of memory", "ALLOC_FAILED")  # of torch on CPUs, of CUDA, of its libraries
+        if not isinstance(error, MemoryError) and not any(word in str(error) for word in words):
+            raise
+        raise UserError(
+            f"expected {what} to fit into the memory of {describe_device(device)}, got: out of memory: {advice}"
+        ) from None
+
+
 def _keep_freed_memory() -> None:
     """Tell glibc, where it is the C library, to keep what is freed for what is allocated next.
 
     By default it gives blocks of many MiB back to the system, as every layer's output is, and gets them back page by
-    page, each filled with zeros first: a fifth of the time of a convolutional network.
+    page, each filled with zeros first.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -74,6 +98,7 @@ def _allow_tf32(allowed: bool) -> None:
 def can_compile(device: torch.device) -> bool:
     """Try torch.compile on the smallest function; if that fails, say so in one line."""
     try:
+        torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled())  # the compiler's too
         torch.compile(lambda values: values + 1)(torch.zeros(1, device=device))
     except Exception as error:  # whatever a compiler that is missing or broken raises
         reason = str(error).strip().partition("\n")[0]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from stages.models.autoencoder import Autoencoder, scale
+from stages.models.base.autoencoder import Autoencoder, scale
 from stages.training.batches import Batches
 from stages.training.distributed import Processes
 

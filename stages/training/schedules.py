@@ -4,13 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 
-class Constant:
-    """The learning rate stays; the others may change it after a step or after an epoch."""
+class Schedule:
+    """The learning rate stays as it is, unless a subclass changes it after a step or after an epoch."""
 
-    changes = False
+    def __init__(self, rule: LRScheduler | None = None) -> None:
+        self._rule = rule
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether it may change at all."""
+        return self._rule is not None
 
     def after_step(self) -> None:
         """Change it after an optimizer step."""
@@ -19,59 +25,43 @@ class Constant:
         """Change it after an epoch's validation."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what a checkpoint has to hold."""
-        return {}
+        """Give what a checkpoint has to hold; the rate itself is in the optimizer's."""
+        return self._rule.state_dict() if self._rule else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
+        if self._rule:
+            self._rule.load_state_dict(state)
 
 
-class Plateau(Constant):
+class Plateau(Schedule):
     """Multiply it by `factor` after `patience` epochs without gain in validation loss, down to `minimum`."""
-
-    changes = True
 
     def __init__(self, optimizer: Optimizer, factor: float, patience: int, minimum: float) -> None:
         # torch counts the epochs that it lets pass before the one that changes the rate; users count as Keras does.
-        self._rule = ReduceLROnPlateau(optimizer, factor=factor, patience=patience - 1, min_lr=minimum, threshold=0)
+        self._plateau = ReduceLROnPlateau(optimizer, factor=factor, patience=patience - 1, min_lr=minimum, threshold=0)
+        super().__init__(self._plateau)
 
     def after_epoch(self, val_loss: float) -> None:
         """Change it after an epoch's validation."""
-        self._rule.step(val_loss)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give what a checkpoint has to hold."""
-        return self._rule.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self._rule.load_state_dict(state)
+        self._plateau.step(val_loss)
 
 
-class OneCycle(Constant):
+class OneCycle(Schedule):
     """Raise it to the recipe's rate in the first part `warmup` of all steps, then lower it to nothing.
 
     Smith and Topin (2018), Super-convergence, arXiv:1708.07120; cosine in both directions, momentum left alone.
     """
 
-    changes = True
-
     def __init__(self, optimizer: Optimizer, learning_rate: float, total_steps: int, warmup: float) -> None:
-        self._rule = OneCycleLR(
+        self._cycle = OneCycleLR(
             optimizer, max_lr=learning_rate, total_steps=total_steps + 1, pct_start=warmup, cycle_momentum=False
         )
+        super().__init__(self._cycle)
 
     def after_step(self) -> None:
         """Change it after an optimizer step."""
-        self._rule.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give what a checkpoint has to hold."""
-        return {"last_epoch": self._rule.last_epoch, "_step_count": self._rule._step_count}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint; the rate itself is in the optimizer's."""
-        self._rule.load_state_dict(state)
+        self._cycle.step()
 
 
 def make_schedule(
@@ -79,10 +69,10 @@ def make_schedule(
     total_steps: int,
     plateau: Mapping[str, Any] | None = None,
     one_cycle: Mapping[str, Any] | None = None,
-) -> Constant:
+) -> Schedule:
     """Make the one that a recipe names; `total_steps` are the optimizer steps of all epochs."""
     if plateau is not None:
         return Plateau(optimizer, **plateau)
     if one_cycle is not None:
         return OneCycle(optimizer, optimizer.param_groups[0]["lr"], total_steps, **one_cycle)
-    return Constant()
+    return Schedule()

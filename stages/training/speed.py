@@ -6,7 +6,7 @@ import sys
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from stages.models.autoencoder import Autoencoder
+from stages.models.base.autoencoder import Autoencoder
 
 
 def peak_memory_mib(device: torch.device) -> float:

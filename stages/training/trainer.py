@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from stages.errors import UserError
-from stages.models.autoencoder import Autoencoder
+from stages.common.errors import UserError
+from stages.models.base.autoencoder import Autoencoder
 from stages.training.batches import Batches
 from stages.training.distributed import Processes
 from stages.training.objective import Objective, mean_losses
-from stages.training.schedules import Constant
+from stages.training.schedules import Schedule
 
 LOOK = 1.0  # seconds between looks at the loss; each makes the CPU wait for the GPU
 KNOBS = "lower `learning_rate`, raise `batch_size`, or set `clip_norm`"
@@ -34,19 +34,20 @@ class Trainer:
 
     With `patience`, it stops after so many epochs without gain in validation loss, and leaves the model as it was after
     the best epoch. Without, it runs all epochs and leaves it as it was after the last. `clip_norm` bounds the norm of
-    the gradients. `compiled` hands the network to torch.compile.
+    the gradients, `augment` changes every batch that is trained on. `compiled` hands the network to torch.compile.
     """
 
     def __init__(
         self,
         model: Autoencoder,
         optimizer: Optimizer,
-        schedule: Constant | None = None,
+        schedule: Schedule | None = None,
         *,
         epochs: int,
         batch_size: int,
         patience: int | None = None,
         clip_norm: float | None = None,
+        augment: Callable[[Tensor], Tensor] | None = None,
         seed: int = 0,
         precision: str = "float32",
         channels_last: bool = True,
@@ -55,9 +56,9 @@ class Trainer:
     ) -> None:
         self.model = model
         self.optimizer = optimizer
-        self.schedule = schedule or Constant()
+        self.schedule = schedule or Schedule()
         self.epochs, self.batch_size, self.patience = epochs, batch_size, patience
-        self.clip_norm, self.seed = clip_norm, seed
+        self.clip_norm, self.augment, self.seed = clip_norm, augment, seed
         self.processes = processes or Processes()
         self.device = next(model.parameters()).device
         self.objective: Callable[[Tensor], dict[str, Tensor]] = self.processes.wrap(
@@ -95,6 +96,12 @@ class Trainer:
     def best_epoch(self) -> int:
         """Find the first epoch with the lowest validation loss; 0 before there is one."""
         return int(min(self.history, key=lambda row: row["val_loss"])["epoch"]) if self.history else 0
+
+    @property
+    def val_loss(self) -> float:
+        """Give the validation loss of the weights that `fit` leaves."""
+        kept = self.best_epoch if self.patience is not None else len(self.history)
+        return self.history[kept - 1]["val_loss"]
 
     def fit(
         self,
@@ -152,7 +159,7 @@ class Trainer:
         drawn = self._epoch_seed + 1 + self.step * self.processes.count + self.processes.rank
         _default_generator(self.device).manual_seed(drawn % 2**63)
         self.optimizer.zero_grad()  # before the outputs of the layers take their room
-        losses = self.objective(images)
+        losses = self.objective(images if self.augment is None else self.augment(images))
         losses["loss"].backward(losses["loss"].new_full((), weight))
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)

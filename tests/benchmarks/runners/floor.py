@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.models.autoencoder import Autoencoder
+from stages.models.base.autoencoder import Autoencoder
 from stages.training.device import choose_device
 
 from .job import Job, Result, serve

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.optim import Adadelta, Adam, Optimizer
 from torch.utils.data import DataLoader, Dataset
 
-from stages.models.autoencoder import Autoencoder
-from stages.models.families import build
+from stages.models.base.autoencoder import Autoencoder
+from stages.models.base.families import build
 
 from .job import Job
 

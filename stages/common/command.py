@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from stages.errors import StoppedError, UserError
+from stages.common.errors import StoppedError, UserError
 
 
 def run(main: Callable[[str], None]) -> None:

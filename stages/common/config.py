@@ -1,4 +1,4 @@
-"""Turn params.yaml into the frozen dataclasses of `stages.schema`, and refuse what is wrong before any work starts."""
+"""Turn params.yaml into frozen dataclasses, and refuse what is wrong before any work starts."""
 
 import math
 import re
@@ -14,11 +14,12 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages.errors import UserError
-from stages.schema import FROZEN, Dataset, Group, Model, Name, RemoteFile, Section, Training, suggest
+from stages.common.errors import UserError
+from stages.common.schema import Dataset, Group, Model, RemoteFile, Training
+from stages.common.sections import FROZEN, Name, Section, suggest
 
 PARAMS = Path("params.yaml")
-RESERVED = ("reports", "timing")  # folders of metrics/ and plots/ that are not a group's
+RESERVED = ("reports", "timing", "validation")  # folders of metrics/ and plots/ that are not a group's
 T = TypeVar("T")
 
 

@@ -2,6 +2,7 @@
 
 model.safetensors       weights, no pickle
 seed-<n>.safetensors    those of the further seeds of a model that was trained several times
+epoch-<n>.safetensors   those after some of its epochs, if its recipe asks for them
 config.json             how to build the network again
 """
 
@@ -13,10 +14,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from stages.errors import UserError
-from stages.files import write_json
-from stages.models.autoencoder import Autoencoder
-from stages.models.families import build
+from stages.common.errors import UserError
+from stages.common.files import whole_file, write_json
+from stages.models.base.autoencoder import Autoencoder
+from stages.models.base.families import build
 
 CONFIG = "config.json"
 
@@ -28,12 +29,18 @@ def weights_file(seed: int | None = None) -> str:
 
 def save_model(folder: Path, model: Autoencoder, config: dict[str, Any], weights_name: str = weights_file()) -> None:
     """Write the weights and config.json; `config` has at least `family`, `image_shape` and `network`."""
+    save_weights(folder / weights_name, model)
+    write_json(folder / CONFIG, config)
+
+
+def save_weights(path: Path, model: Autoencoder) -> None:
+    """Write a model's weights alone."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     try:
-        save_file(weights, folder / weights_name)
+        with whole_file(path) as partial:
+            save_file(weights, partial)
     except SafetensorError as error:  # a full disk, say
-        raise UserError(f"expected to write {weights_name}, got: {error}: no output was written") from None
-    write_json(folder / CONFIG, config)
+        raise UserError(f"expected to write {path.name}, got: {error}: no output was written") from None
 
 
 def load_model(

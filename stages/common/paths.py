@@ -8,6 +8,7 @@ MODELS = Path("data/models")  # / <model>
 CHECKPOINTS = Path("data/checkpoints")  # / <model>, of runs that are under way; no DVC stage knows them
 EVALUATED = Path("data/evaluated")  # / <group> / <model>
 METRICS = Path("metrics")  # / <group> / <model>.json and <model>.history.csv
+VALIDATION = Path("metrics/validation")  # / <model>.json
 TIMING = Path("metrics/timing")  # / <model>.json
 REPORTS = Path("metrics/reports")  # / <group>.md
 PLOTS = Path("plots")  # / <group> / <model>, and / reports / <group>.png

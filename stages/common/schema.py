@@ -1,60 +1,20 @@
-"""What each part of params.yaml may hold, as frozen dataclasses. `stages.config` reads and checks the whole.
+"""What params.yaml may hold, as frozen dataclasses. `stages.common.config` reads and checks the whole.
 
 Only stage scripts see these classes: networks, readers and the trainer take plain keywords.
 """
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import field, fields
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core.core_schema import ValidationInfo
 
-FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-def _odd(value: int) -> int:
-    if value % 2 == 0:
-        raise ValueError(f"expected an odd number of pixels, got {value}")
-    return value
-
-
-# Names become folders and DVC stage names.
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Flag = Annotated[bool, Field(strict=True)]
-Seed = Annotated[int, Field(strict=True, ge=0)]
-Count = Annotated[int, Field(strict=True, gt=0)]
-Positive = Annotated[float, Field(strict=True, gt=0)]
-Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
-Beta = Annotated[float, Field(strict=True, ge=0, lt=1)]
-Odd = Annotated[int, Field(strict=True, gt=0), AfterValidator(_odd)]
-Activation = Literal["relu", "leaky_relu", "sigmoid", "linear"]
-
-
-def suggest(wrong: object, known: Iterable[str]) -> str:
-    """End an error about a name: the nearest known one, or all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(str(wrong), known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known) or 'none'}"
-
-
-@dataclass(frozen=True, config=FROZEN)
-class Section:
-    """A part of params.yaml: a key that it does not know is an error that names the nearest one."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _know_every_key(cls, values: object) -> object:
-        known = [entry.name for entry in fields(cls)]
-        for key in values if isinstance(values, dict) else ():
-            if key not in known:
-                raise ValueError(f"unknown key '{key}'{suggest(key, known)}")
-        return values
+from stages.common.recipes import NETWORKS, RECIPES
+from stages.common.sections import FROZEN, Count, Flag, Fraction, Name, Positive, Section, Seed, Sha256, suggest
 
 
 @dataclass(frozen=True, config=FROZEN)
@@ -124,129 +84,6 @@ class FolderOptions(Section):
 
 
 FORMATS = {"csv": CsvOptions, "folder": FolderOptions, "idx": IdxOptions, "matlab": MatlabOptions, "npy": NpyOptions}
-
-
-@dataclass(frozen=True, config=FROZEN)
-class DenseNetwork(Section):
-    """See `stages.models.dense.Dense`."""
-
-    latent_dim: Count
-    hidden: tuple[Count, ...] = ()
-    activation: Activation = "relu"
-    latent_activation: Activation = "linear"
-    output_activation: Activation = "sigmoid"
-    negative_slope: Positive = 0.01
-
-
-@dataclass(frozen=True, config=FROZEN)
-class EncoderBlock(Section):
-    """See `stages.models.conv.encoder_block`."""
-
-    filters: Count
-    kernel: Odd = 3
-    stride: Count = 1
-    padding: Literal["same", "valid"] = "same"
-    norm: Flag = False
-    pool: Count = 1
-
-
-@dataclass(frozen=True, config=FROZEN)
-class DecoderBlock(Section):
-    """See `stages.models.conv.decoder_block`."""
-
-    filters: Count
-    kernel: Odd = 3
-    stride: Count = 1
-    padding: Literal["same", "valid"] = "same"
-    transposed: Flag = False
-    upsample: Count = 1
-    norm: Flag = False
-
-    def __post_init__(self) -> None:
-        if self.stride > 1 and not self.transposed:
-            raise ValueError("'stride' in a decoder expects `transposed: true`; to enlarge without, use 'upsample'")
-
-
-@dataclass(frozen=True, config=FROZEN)
-class ConvNetwork(Section):
-    """See `stages.models.conv.Conv`."""
-
-    encoder: Annotated[tuple[EncoderBlock, ...], Field(min_length=1)]
-    decoder: tuple[DecoderBlock, ...]
-    latent_dim: Count | None = None
-    activation: Activation = "relu"
-    latent_activation: Activation = "linear"
-    expand_activation: Activation = "linear"
-    output_activation: Activation = "sigmoid"
-    output_kernel: Odd = 3
-    negative_slope: Positive = 0.01
-
-
-@dataclass(frozen=True, config=FROZEN)
-class PCANetwork(Section):
-    """See `stages.models.pca.PCA`."""
-
-    latent_dim: Count
-
-
-@dataclass(frozen=True, config=FROZEN)
-class Plateau(Section):
-    """See `stages.training.schedules.Plateau`."""
-
-    factor: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.5
-    patience: Count = 3
-    minimum: Fraction = 0.0
-
-
-@dataclass(frozen=True, config=FROZEN)
-class OneCycle(Section):
-    """See `stages.training.schedules.OneCycle`."""
-
-    warmup: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.3
-
-
-@dataclass(frozen=True, config=FROZEN)
-class GradientDescent(Section):
-    """The recipe of a network. See `stages.training.trainer`."""
-
-    epochs: Count
-    batch_size: Count
-    learning_rate: Positive
-    learning_rate_batch: Count | None = None
-    optimizer: Literal["adam", "adamw", "adadelta"] = "adam"
-    betas: tuple[Beta, Beta] | None = None
-    rho: Fraction | None = None
-    weight_decay: Annotated[float, Field(strict=True, ge=0)] | None = None
-    plateau: Plateau | None = None
-    one_cycle: OneCycle | None = None
-    clip_norm: Positive | None = None
-    patience: Count | None = None
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
-    compile: Flag = False
-
-    def __post_init__(self) -> None:
-        owners = {"betas": ("adam", "adamw"), "rho": ("adadelta",), "weight_decay": ("adamw",)}
-        for key, owner in owners.items():
-            if getattr(self, key) is not None and self.optimizer not in owner:
-                raise ValueError(f"'{key}' belongs to optimizer {' or '.join(owner)}, got optimizer {self.optimizer}")
-        if self.plateau is not None and self.one_cycle is not None:
-            raise ValueError("expected one of 'plateau' and 'one_cycle', got both: the learning rate has one schedule")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"'seeds' expects different numbers, got {list(self.seeds)}")
-
-    @property
-    def scaled_learning_rate(self) -> float:
-        """The learning rate for this batch size, where it is given for another."""
-        return self.learning_rate * self.batch_size / (self.learning_rate_batch or self.batch_size)
-
-
-@dataclass(frozen=True, config=FROZEN)
-class ClosedForm(Section):
-    """The recipe of a family that is solved, not trained: nothing to choose."""
-
-
-NETWORKS = {"conv": ConvNetwork, "dense": DenseNetwork, "pca": PCANetwork}
-RECIPES = {"conv": GradientDescent, "dense": GradientDescent, "pca": ClosedForm}
 
 
 def _one_of(kinds: Mapping[str, type], value: str) -> str:
@@ -341,6 +178,10 @@ class Model(Section):
     @classmethod
     def _recipe_of_family(cls, value: object, info: ValidationInfo) -> object:
         return _variant(RECIPES, "family", value, info)
+
+    def __post_init__(self) -> None:
+        if self.family == "tiles" and self.training.augment is not None:
+            raise ValueError("'augment' mirrors and moves whole images, and tiles train on their parts: leave it out")
 
 
 @dataclass(frozen=True, config=FROZEN)

@@ -1,6 +1,7 @@
 """What every family has in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -49,20 +50,26 @@ class Autoencoder(nn.Module, ABC):
 class Solvable(Protocol):
     """A family that has a closed form is solved, not trained."""
 
-    def fit(self, images: NDArray[np.float32]) -> None:
-        """Solve for the weights, from images (N, C, H, W) in [0, 1]."""
+    def fit(self, batches: Iterable[NDArray[np.float32]]) -> None:
+        """Solve for the weights, from batches of images (N, C, H, W) in [0, 1]."""
+
+
+@runtime_checkable
+class TrainsOnParts(Protocol):
+    """A family whose losses are of parts of images."""
+
+    def examples(self, images: Tensor) -> Tensor:
+        """Cut images (N, C, H, W), of any type, into the parts (M, C, h, w) that it trains on."""
+
+
+@runtime_checkable
+class Generative(Protocol):
+    """A family whose latents of images lie close to the standard normal distribution, so that one can draw from it."""
+
+    def divergences(self, images: Tensor) -> Tensor:
+        """Give, for images (N, C, H, W), how far each dimension is from that distribution, in nats: (N, latent_dim)."""
 
 
 def scale(images: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     """Turn bytes into float32 in [0, 1]: the one place where images are scaled, on whatever device they are."""
     return images.to(torch.float32, memory_format=memory_format).div_(255)
-
-
-def make_activation(name: str, negative_slope: float = 0.01) -> nn.Module:
-    """Make the layer "relu", "leaky_relu" (with that slope), "sigmoid" or "linear", which changes nothing."""
-    # In place: what a dense or convolutional layer gave is needed by nothing else, and memory is what costs time.
-    if name == "leaky_relu":
-        return nn.LeakyReLU(negative_slope, inplace=True)
-    if name == "relu":
-        return nn.ReLU(inplace=True)
-    return {"sigmoid": nn.Sigmoid, "linear": nn.Identity}[name]()

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 
 import torch
 
-from stages.models.autoencoder import Autoencoder, ImageShape
+from stages.models.base.autoencoder import Autoencoder, ImageShape
 
 # Dotted names, not imports: a stage reads its own family's file alone, so that an edit of one family reruns no other.
 FAMILIES = {
     "conv": "stages.models.conv.Conv",
     "dense": "stages.models.dense.Dense",
     "pca": "stages.models.pca.PCA",
+    "tiles": "stages.models.tiles.Tiles",
+    "vae": "stages.models.vae.VAE",
 }
 
 

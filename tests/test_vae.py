@@ -1,0 +1,76 @@
+"""The variational autoencoder: its loss is the published bound, its noise is drawn in training alone."""
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from stages.common.errors import UserError
+from stages.models.base.families import build
+from stages.models.vae import VAE, divergence
+
+FREY = {
+    "latent_dim": 20,
+    "encoder": [{"filters": filters, "pool": 2} for filters in (32, 64, 128)],
+    "decoder": [{"filters": filters, "transposed": True, "stride": 2} for filters in (64, 32)],
+}
+
+
+def frey(**more: object) -> VAE:
+    model = build("vae", (1, 28, 20), FREY | more)
+    assert isinstance(model, VAE)
+    return model
+
+
+def test_it_is_the_published_network() -> None:
+    model = frey()
+    assert model.mean.in_features == model.log_variance.in_features == 768  # 3 x 2 x 128
+    assert model.mean.out_features == 20
+    sizes: list[tuple[int, ...]] = []
+    for layer in model.decoder:
+        layer.register_forward_hook(lambda layer, inputs, output: sizes.append(tuple(output.shape[1:])))
+    model.decode(torch.zeros(1, 20))
+    assert [size for size in sizes if len(size) == 3][1:] == [
+        *[(128, 3, 2), (64, 6, 4), (64, 6, 4), (32, 12, 8), (32, 12, 8), (1, 24, 16), (1, 28, 20)]
+    ]
+
+
+def test_divergence_is_that_of_normal_distributions() -> None:
+    mean, log_variance = torch.randn(7, 5), torch.randn(7, 5)
+    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0))
+    torch.testing.assert_close(divergence(mean, log_variance), expected)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
+def test_the_loss_is_the_bound_summed_over_pixels_and_dimensions(beta: float) -> None:
+    model, images = frey(beta=beta).eval(), torch.rand(3, 1, 28, 20)
+    losses = model.losses(images)
+    likelihood = Bernoulli(model(images), validate_args=False).log_prob(images)
+    assert losses["reconstruction"].item() == pytest.approx(-likelihood.sum().item() / 3, rel=1e-4)
+    assert losses["loss"].item() == pytest.approx((losses["reconstruction"] + beta * losses["kl"]).item())
+    assert losses["kl"].item() > 0
+
+
+def test_training_draws_from_the_distribution_of_each_image() -> None:
+    model, images = frey(), torch.rand(3, 1, 28, 20)
+    nn.init.normal_(model.log_variance.bias)  # standard deviations that differ from one dimension to the next
+    torch.manual_seed(7)
+    losses = model.train().losses(images)
+    torch.manual_seed(7)
+    features = model.encoder(images)
+    latents = Normal(model.mean(features), (model.log_variance(features) / 2).exp()).rsample()
+    likelihood = Bernoulli(model.decode(latents), validate_args=False).log_prob(images)
+    assert losses["reconstruction"].item() == pytest.approx(-likelihood.sum().item() / 3, rel=1e-4)
+
+
+def test_a_decoder_that_does_not_fit_is_one_line() -> None:
+    with pytest.raises(UserError, match="expected layers that fit 128x3x2 values") as refused:
+        frey(decoder=[{"filters": 4, "padding": "valid"}])
+    assert "\n" not in str(refused.value)
+
+
+def test_noise_is_drawn_in_training_alone() -> None:
+    model, images = frey(), torch.rand(3, 1, 28, 20)
+    assert model.train().losses(images)["loss"] != model.losses(images)["loss"]
+    assert model.eval().losses(images)["loss"] == model.losses(images)["loss"]
+    assert torch.equal(model(images), model.decode(model.encode(images)))
