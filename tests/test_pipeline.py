@@ -28,7 +28,6 @@ from .conftest import DATASETS, Project, needs_mirror
 
 QUICKSTART = (  # in the order of the report: by data set, PCA first
     *("digits-pca", "digits-conv", "digits-dense", "digits-vae"),
-    *("faces-pca", "faces-dense"),
     *("photos-pca", "photos-tiles"),
 )
 DENSE_DIGITS = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}"
@@ -148,11 +147,11 @@ def test_an_edit_of_one_family_reruns_its_models_alone(project: Project) -> None
         file.write("\n# An edit that changes no result.\n")
     # The results are the same bits, so what comes after has nothing to do.
     assert project.repro("report@quickstart") == {
-        f"{stage}@{model}" for stage in ("train", "evaluate") for model in ("digits-pca", "faces-pca", "photos-pca")
+        f"{stage}@{model}" for stage in ("train", "evaluate") for model in ("digits-pca", "photos-pca")
     }
 
 
-@pytest.mark.parametrize("model", ["digits-dense", "digits-vae", "faces-pca", "photos-tiles"])
+@pytest.mark.parametrize("model", ["digits-dense", "digits-vae", "photos-pca", "photos-tiles"])
 def test_training_and_evaluation_twice_give_the_same_bits(project: Project, model: str) -> None:
     folders = [project.folder / "data", project.folder / "metrics/quickstart", project.folder / "metrics/reports"]
     before = [bytes_of(folder) for folder in folders]
@@ -179,14 +178,14 @@ def test_a_model_is_added_in_five_lines(project: Project) -> None:
 
 def test_a_model_that_was_removed_leaves_nothing_behind(project: Project) -> None:
     text = (project.folder / "params.yaml").read_text(encoding="utf-8")
-    start, end = text.index("  faces-dense:\n"), text.index("  olivetti-pca:\n")
+    start, end = text.index("  photos-tiles:\n"), text.index("  faces-pca:\n")
     (project.folder / "params.yaml").write_text(text[:start] + text[end:], encoding="utf-8")
     done = project.run("python", "-m", "stages.report", "quickstart")
     assert done.returncode == 1
-    assert "metrics/quickstart/faces-dense.json: expected a model of group quickstart in params.yaml" in done.stderr
-    notes = project.folder / "metrics/quickstart/faces-dense notes.md"
+    assert "metrics/quickstart/photos-tiles.json: expected a model of group quickstart in params.yaml" in done.stderr
+    notes = project.folder / "metrics/quickstart/photos-tiles notes.md"
     notes.write_text("mine", encoding="utf-8")
-    checkpoint = project.folder / "data/checkpoints/faces-dense/key/000001-000000001-hash.pt"
+    checkpoint = project.folder / "data/checkpoints/photos-tiles/key/000001-000000001-hash.pt"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     project.ok("python", "-m", "stages.prune")
@@ -194,9 +193,9 @@ def test_a_model_that_was_removed_leaves_nothing_behind(project: Project) -> Non
     assert not checkpoint.exists()
     notes.unlink()
     assert project.repro("report@quickstart") == {"report@quickstart"}
-    assert "faces-dense" not in (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
-    assert "faces-dense" not in (project.folder / "dvc.lock").read_text(encoding="utf-8")
-    assert [path for path in project.folder.rglob("*faces-dense*") if ".dvc/" not in str(path)] == []
+    assert "photos-tiles" not in (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
+    assert "photos-tiles" not in (project.folder / "dvc.lock").read_text(encoding="utf-8")
+    assert [path for path in project.folder.rglob("*photos-tiles*") if ".dvc/" not in str(path)] == []
     assert project.ok("python", "-m", "stages.prune") == ""
 
 
@@ -238,8 +237,8 @@ runpy.run_module("stages.{stage}", run_name="__main__", alter_sys=False)
 
 
 @pytest.mark.parametrize(
-    "stage", [f"{stage}@faces-dense" for stage in ("train", "evaluate", "plot")]
-    + ["evaluate@digits-vae", "plot@digits-vae", "train@photos-tiles", "download@faces", "prepare@faces", "report@quickstart"]
+    "stage", [f"{stage}@digits-dense" for stage in ("train", "evaluate", "plot")]
+    + ["evaluate@digits-vae", "plot@digits-vae", "train@photos-tiles", "download@photos", "prepare@photos", "report@quickstart"]
 )  # fmt: skip
 def test_a_stage_opens_nothing_that_it_does_not_declare(project: Project, tmp_path: Path, stage: str) -> None:
     script, _, name = stage.partition("@")

@@ -22,16 +22,15 @@ DENSE = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 
 
 
 def metrics_of(project: Project, model: str) -> dict[str, float]:
-    content: dict[str, float] = json.loads(
-        (project.folder / f"metrics/quickstart/{model}.json").read_text(encoding="utf-8")
-    )
+    content: dict[str, float] = json.loads((project.folder / f"metrics/{model}.json").read_text(encoding="utf-8"))
     return content
 
 
 def test_several_seeds_give_mean_and_deviation_beside_the_first(project: Project) -> None:
-    several = metrics_of(project, "faces-dense")
+    project.repro("report@faces")
+    several = metrics_of(project, "faces/faces-dense")
     assert several["seeds"] == 3
-    report = (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
+    report = (project.folder / "metrics/reports/faces.md").read_text(encoding="utf-8")
     assert "standard deviation over 3 seeds" in report
     single = []
     for seed in (0, 1, 2):
@@ -41,7 +40,7 @@ def test_several_seeds_give_mean_and_deviation_beside_the_first(project: Project
             f"patience: 30, seeds: [{seed}]",
         )
         project.ok("dvc", "repro", "evaluate@faces-dense")
-        single.append(metrics_of(project, "faces-dense"))
+        single.append(metrics_of(project, "faces/faces-dense"))
         assert "mse_mean" not in single[-1]
     assert several["mse"] == single[0]["mse"]
     for metric in ("mse", "ssim"):
@@ -49,7 +48,6 @@ def test_several_seeds_give_mean_and_deviation_beside_the_first(project: Project
         assert len(set(values)) == 3
         assert several[f"{metric}_mean"] == pytest.approx(statistics.mean(values), rel=1e-5)
         assert several[f"{metric}_std"] == pytest.approx(statistics.stdev(values), rel=1e-3)
-    report = (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
     assert f"({several['mse_mean']:.5f} ± {several['mse_std']:.5f})" in report
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
 from stages.figures.style import BLUE, GREY, ORANGE, new_figure
 
@@ -34,6 +34,7 @@ def _draw_panel(axis: Axes, name: str, train: Sequence[float], val: Sequence[flo
     lowest, highest = min(*train, *val), max(*train, *val)
     if lowest > 0 and highest > LOG_FROM * lowest:
         axis.set_yscale("log")
+        axis.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))  # all nine would be written over each other
         axis.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
     axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.grid(axis="y", which="both", alpha=0.25)
