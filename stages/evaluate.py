@@ -23,16 +23,17 @@ import torch
 from numpy.typing import NDArray
 
 from stages.common import command, config
-from stages.common.files import read_csv, rounded, whole_file, whole_folder, write_csv, write_json
+from stages.common.files import read_csv, rounded, whole_folder, write_csv, write_json
 from stages.common.paths import EVALUATED, METRICS, MODELS, PREPARED
 from stages.common.progress import progress
 from stages.common.schema import Model
 from stages.datasets.prepared import Bytes, array_file, open_split
+from stages.metrics.rating import mean_scores
 from stages.metrics.scores import Scores, join, mean, score
 from stages.metrics.size import size
 from stages.metrics.ssim import why_not
-from stages.models.base.autoencoder import Autoencoder, Generative, scale
-from stages.models.base.reconstruction import batch_slices, reconstruct, to_bytes
+from stages.models.base.autoencoder import Autoencoder, Generative
+from stages.models.base.reconstruction import batches, reconstruct, to_bytes
 from stages.models.base.store import load_model, weights_file
 from stages.models.traversals import farthest, interpolation, samples, variations
 from stages.training.device import choose_device, enough_memory
@@ -49,11 +50,9 @@ def main(name: str) -> None:
     model, description = load_model(MODELS / name, device)
     prepared = PREPARED / settings.dataset
     images = open_split(prepared / "test.npy")
-    metrics = METRICS / settings.group / f"{name}.json"
     with (
         enough_memory(device, "the images that go through the network at once", "make the network smaller"),
         whole_folder(EVALUATED / settings.group / name) as folder,
-        whole_file(metrics) as partial,
     ):
         scores = evaluate(model, images, folder, device, name)
         means = mean(scores)
@@ -65,13 +64,13 @@ def main(name: str) -> None:
             generate(model, images, folder, device)
         known = {metric: rounded(value) for metric, value in (means | spread(runs)).items()}
         seeds = {"seeds": len(runs)} if len(runs) > 1 else {}
-        write_json(partial, known | seeds | size(model.latent_dim, model.image_shape))
+        write_json(METRICS / settings.group / f"{name}.json", known | seeds | size(model.latent_dim, model.image_shape))
     print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in means.items()))
 
 
 def evaluate(model: Autoencoder, images: Bytes, folder: Path, device: torch.device, name: str) -> Scores:
     """Write the latents and reconstructions of all images, batch by batch, and return their scores."""
-    batches = []
+    scores = []
     with (
         array_file(folder / "latents.npy", "<f4", (len(images), model.latent_dim)) as latents,
         array_file(folder / "reconstructions.npy", "|u1", images.shape) as reconstructions,
@@ -80,19 +79,15 @@ def evaluate(model: Autoencoder, images: Bytes, folder: Path, device: torch.devi
         for originals, encoded, decoded in reconstruct(model, images, device):
             latents.write(encoded.cpu().numpy().astype("<f4").tobytes())
             reconstructions.write(to_bytes(decoded).tobytes())
-            batches.append(score(originals.cpu().numpy(), decoded.cpu().numpy()))
+            scores.append(score(originals.cpu().numpy(), decoded.cpu().numpy()))
             bar.update(len(originals))
-    return join(batches)
+    return join(scores)
 
 
 def rate(folder: Path, seed: int, images: Bytes, device: torch.device) -> dict[str, float]:
     """Give the mean scores of the same model, trained with another seed."""
     model, _ = load_model(folder, device, weights_file(seed))
-    batches = (
-        score(originals.cpu().numpy(), decoded.cpu().numpy())
-        for originals, _, decoded in reconstruct(model, images, device)
-    )
-    return mean(join(list(batches)))
+    return mean_scores(model, images, device)
 
 
 def spread(runs: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -109,13 +104,9 @@ def spread(runs: Sequence[dict[str, float]]) -> dict[str, float]:
 def generate(model: Autoencoder, images: Bytes, folder: Path, device: torch.device) -> None:
     """Write what the decoder makes of latents that no image gave, and how much each dimension of the latent matters."""
     assert isinstance(model, Generative)
-    divergences = [
-        model.divergences(scale(torch.from_numpy(np.array(images[rows])).to(device))).double().cpu()
-        for rows in batch_slices(images)
-    ]
-    kl = torch.cat(divergences).mean(dim=0)
+    kl = torch.cat([model.divergences(batch).double().cpu() for batch in batches(images, device)]).mean(dim=0)
     order = kl.argsort(descending=True, stable=True)[:ROWS].tolist()
-    values = torch.linspace(-REACH, REACH, STEPS)
+    values = torch.from_numpy(np.linspace(-REACH, REACH, STEPS)).float()  # of torch, the middle would not be 0
 
     def decode(latents: torch.Tensor) -> NDArray[np.uint8]:
         return to_bytes(model.decode(latents.to(device)).clamp(0, 1))

@@ -19,16 +19,16 @@ from torch.optim import Optimizer
 
 from stages.common import command, config
 from stages.common.errors import StoppedError, UserError
-from stages.common.files import rounded, whole_file, whole_folder, write_csv, write_json
+from stages.common.files import rounded, whole_folder, write_csv, write_json
 from stages.common.paths import CHECKPOINTS, METRICS, MODELS, PREPARED, TIMING, VALIDATION
 from stages.common.progress import progress
 from stages.common.recipes import GradientDescent
 from stages.common.schema import Model, Training
 from stages.datasets.prepared import Bytes, open_split
-from stages.metrics.scores import join, mean, score
-from stages.models.base.autoencoder import Autoencoder, Solvable, TrainsOnParts, scale
+from stages.metrics.rating import mean_scores
+from stages.models.base.autoencoder import Autoencoder, Solvable, TrainsOnParts
 from stages.models.base.families import build
-from stages.models.base.reconstruction import BATCH_VALUES, batch_slices, reconstruct
+from stages.models.base.reconstruction import batch_size, batches
 from stages.models.base.store import save_model, weights_file
 from stages.training.augmentation import Augmentation
 from stages.training.batches import Batches, place
@@ -64,18 +64,19 @@ def main(name: str) -> None:
     files = [PREPARED / model.dataset / f"{split}.npy" for split in ("train", "val")]
     splits = [open_split(file) for file in files]
     description = describe(model, splits[0].shape[1:], files)
-    check_latent(build_for(description).latent_dim, description["image_shape"])
+    with enough_memory(torch.device("cpu"), "the network", "make it smaller"):
+        network = build_for(description)
+    check_latent(network.latent_dim, network.image_shape)
     with joined() as processes:
         device = choose_device(settings.train.deterministic)
         if isinstance(model.training, GradientDescent):
-            shape = "x".join(map(str, description["image_shape"]))
-            what = f"a batch of {model.training.batch_size} images of {shape}"
-            advice = "lower `batch_size`, make the network smaller, or set `train.data` to streaming"
-            with enough_memory(device, what, advice):
-                runs, speed = descend(name, model.training, settings.train, splits, description, device, processes)
+            advice = "lower `batch_size` or the data set's `size`, or make the network smaller"
+            with enough_memory(device, f"a batch of {model.training.batch_size} and the training images", advice):
+                data = place([examples(images, network) for images in splits], device, settings.train.data)
+                runs, speed = descend(name, model.training, settings.train, data, description, device, processes)
         elif processes.leads:
             with enough_memory(device, "all training images", "lower the data set's `size`"):
-                runs, speed = [solve(build_for(description).to(device), splits, device)], {}
+                runs, speed = [solve(network.to(device), splits, device)], {}
         if processes.leads:
             write(name, model.group, runs, description, validate(runs[0].model, splits[1], device))
             write_timing(name, device, runs, len(splits[0]), speed)
@@ -86,7 +87,7 @@ def descend(
     name: str,
     recipe: GradientDescent,
     common: Training,
-    splits: Sequence[Bytes],
+    data: Sequence[Batches],
     description: dict[str, Any],
     device: torch.device,
     processes: Processes,
@@ -94,8 +95,6 @@ def descend(
     """Train by gradient descent, once for each seed; beside the runs, say how they were computed."""
     precision = choose_precision(common.precision, device)
     compiled = recipe.compile and can_compile(device)
-    network = build_for(description)
-    data = place([examples(images, network) for images in splits], device, common.data)
     started = time.perf_counter()
     runs: list[Run] = []
     for seed in recipe.seeds:
@@ -198,9 +197,9 @@ def solve(model: Autoencoder, splits: Sequence[Bytes], device: torch.device) -> 
     assert isinstance(model, Solvable)
     started = time.perf_counter()
     train = splits[0]
-    model.fit(scale(torch.from_numpy(np.array(train[rows]))).numpy() for rows in batch_slices(train))
-    batch_size = max(1, BATCH_VALUES // math.prod(train.shape[1:]))
-    losses = [mean_losses(Objective(model), batches, batch_size, Processes()) for batches in place(splits, device)]
+    model.fit(batch.numpy() for batch in batches(train, torch.device("cpu")))
+    at_once = batch_size(train.shape[1:])
+    losses = [mean_losses(Objective(model), split, at_once, Processes()) for split in place(splits, device)]
     row = {"epoch": 1} | {f"{split}_loss": of["loss"] for split, of in zip(("train", "val"), losses, strict=True)}
     return Run(model, [row], row["val_loss"], time.perf_counter() - started)
 
@@ -236,11 +235,7 @@ def check_latent(latent_dim: int, image_shape: tuple[int, ...]) -> None:
 def validate(model: Autoencoder, images: Bytes, device: torch.device) -> dict[str, float]:
     """Score the model on the validation split (N, C, H, W)."""
     model.to(device).eval()
-    batches = (
-        score(originals.cpu().numpy(), decoded.cpu().numpy())
-        for originals, _, decoded in reconstruct(model, images, device)
-    )
-    return {f"val_{metric}": rounded(value) for metric, value in mean(join(list(batches))).items()}
+    return {f"val_{metric}": rounded(value) for metric, value in mean_scores(model, images, device).items()}
 
 
 def write(
@@ -249,19 +244,15 @@ def write(
     """Write the models, and the history of the first run, which is the one that pictures and curves are drawn of."""
     first = runs[0]
     described = description | {"seeds": [run.seed for run in runs]}
-    with (
-        whole_folder(MODELS / name) as folder,
-        whole_file(METRICS / group / f"{name}.history.csv") as partial,
-        whole_file(VALIDATION / f"{name}.json") as scores,
-    ):
-        write_json(scores, validation)
+    with whole_folder(MODELS / name) as folder:
         for run in runs:
             save_model(folder, run.model, described, weights_file(None if run is first else run.seed))
         for snapshot in first.snapshots:
             shutil.copy2(snapshot, folder)
         header = list(first.history[0])
         rows = ([int(row["epoch"]), *(rounded(row[name]) for name in header[1:])] for row in first.history)
-        write_csv(partial, header, rows)
+        write_csv(METRICS / group / f"{name}.history.csv", header, rows)
+        write_json(VALIDATION / f"{name}.json", validation)
 
 
 def write_timing(name: str, device: torch.device, runs: Sequence[Run], images: int, speed: dict[str, object]) -> None:

@@ -28,7 +28,7 @@ from .conftest import DATASETS, Project, needs_mirror
 
 QUICKSTART = (  # in the order of the report: by data set, PCA first
     *("digits-pca", "digits-conv", "digits-dense", "digits-vae"),
-    *("photos-pca", "photos-tiles"),
+    "photos-tiles",
 )
 DENSE_DIGITS = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}"
 
@@ -83,6 +83,8 @@ def test_what_a_generative_model_makes_up_is_on_disk(quickstart: Project) -> Non
     )
     assert (samples.shape, variations.shape, interpolation.shape) == ((10, 1, 8, 8), (8, 11, 1, 8, 8), (11, 1, 8, 8))
     described = json.loads((evaluated / "variations.json").read_text(encoding="utf-8"))
+    assert described["values"] == pytest.approx(np.linspace(-3, 3, 11), abs=1e-6)
+    assert described["values"][5] == 0
     order, kl = described["dimensions"], described["kl_nats"]
     assert sorted(kl, reverse=True) == kl
     assert sorted(order) == list(range(8))
@@ -153,12 +155,10 @@ def test_an_edit_of_one_family_reruns_its_models_alone(project: Project) -> None
     with (project.folder / "stages/models/pca.py").open("a", encoding="utf-8") as file:
         file.write("\n# An edit that changes no result.\n")
     # The results are the same bits, so what comes after has nothing to do.
-    assert project.repro("report@quickstart") == {
-        f"{stage}@{model}" for stage in ("train", "evaluate") for model in ("digits-pca", "photos-pca")
-    }
+    assert project.repro("report@quickstart") == {"train@digits-pca", "evaluate@digits-pca"}
 
 
-@pytest.mark.parametrize("model", ["digits-dense", "digits-vae", "photos-pca", "photos-tiles"])
+@pytest.mark.parametrize("model", ["digits-dense", "digits-vae", "photos-tiles"])
 def test_training_and_evaluation_twice_give_the_same_bits(project: Project, model: str) -> None:
     folders = [project.folder / "data", project.folder / "metrics/quickstart", project.folder / "metrics/reports"]
     before = [bytes_of(folder) for folder in folders]

@@ -129,8 +129,18 @@ def test_memory_that_runs_out_names_the_batch_size(project: Project) -> None:
     )
     assert done.returncode == 1, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
-    assert "expected a batch of 1437 images of 1x8x8 to fit into the memory of CPU" in line
+    assert "expected a batch of 1437 and the training images to fit into the memory of CPU" in line
     assert "lower `batch_size`" in line
+
+
+def test_a_network_that_is_too_large_is_refused_in_one_line(project: Project) -> None:
+    project.replace("params.yaml", "hidden: [256, 64], latent_dim: 8}", "hidden: [1000000000], latent_dim: 8}")
+    done = project.run(
+        "bash", "-c", f"ulimit -v {12 << 20}; CUDA_VISIBLE_DEVICES= exec {sys.executable} -m stages.train digits-dense"
+    )
+    assert done.returncode == 1
+    assert "error: expected the network to fit into the memory of CPU" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this is about machines without a GPU")

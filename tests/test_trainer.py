@@ -242,6 +242,19 @@ def test_one_cycle_rises_to_the_rate_and_falls_to_nothing(images: NDArray[np.flo
     assert rates[-1] < 1e-5
 
 
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0.3), (1, 0.5), (3, 0.25), (4, 0.1), (9, 0.1)])
+def test_one_cycle_has_room_in_a_few_steps(steps: int, warmup: float) -> None:
+    optimizer = make_optimizer("adamw", dense().parameters(), 0.1)
+    schedule = make_schedule(optimizer, steps, one_cycle={"warmup": warmup})
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.after_step()
+    assert rates[0] == pytest.approx(0.1 / 25)  # torch's div_factor
+    assert max(rates[1:], default=0.1) == pytest.approx(0.1)
+
+
 def test_optimizers_get_what_the_recipe_says() -> None:
     parameters = list(dense().parameters())
     assert make_optimizer("adadelta", parameters, 1.0, rho=0.8).defaults["rho"] == 0.8

@@ -75,6 +75,11 @@ def _check_references(config: Config, where: str, model: Model) -> None:
         value = getattr(model, key)
         if value not in known:
             raise UserError(f"{where}.{key}: expected one of {key}s, got '{value}'{suggest(value, known)}")
+    tile, numbers = (getattr(model.network, key, None) for key in ("tile", "tile_latent_dim"))
+    if tile and numbers and numbers > (values := config.datasets[model.dataset].channels * math.prod(tile)):
+        raise UserError(
+            f"{where}.network.tile_latent_dim: expected at most {values}, the values of one tile, got {numbers}"
+        )
     image_shape = config.datasets[model.dataset].image_shape
     # A network whose feature maps are the latent has none to state.
     if image_shape and (model.network.latent_dim or 0) > (values := math.prod(image_shape)):

@@ -69,6 +69,10 @@ class ConvNetwork(Section):
     negative_slope: Positive = 0.01
     ssim_weight: Annotated[float, Field(strict=True, ge=0)] = 0.0
 
+    def __post_init__(self) -> None:
+        if self.latent_dim is None and (self.latent_activation, self.expand_activation) != ("linear", "linear"):
+            raise ValueError("'latent_activation' and 'expand_activation' are of a dense latent: expected `latent_dim`")
+
 
 @dataclass(frozen=True, config=FROZEN)
 class PCANetwork(Section):
@@ -103,6 +107,8 @@ class TilesNetwork(Section):
             raise ValueError(
                 "expected `hidden` and `tile_latent_dim`, or `encoder` and `decoder`: a tile has one network"
             )
+        if conv and self.latent_activation != "linear":
+            raise ValueError("'latent_activation' is of a dense latent: expected `tile_latent_dim`")
 
     @property
     def latent_dim(self) -> None:

@@ -16,6 +16,8 @@ def draw_rows(
     count, steps, _, height, width = images.shape
     gap = 1 + min(height, width) // 16
     cell = 1.0 if count == 1 else 0.75 if count <= 10 else 0.5  # inches, so that many rows still fit a screen
+    if any(rows):
+        cell = max(cell, 0.35 * width / height)  # room for two lines beside a row
     beside = 1.4 if any(rows) else 0.2
     figure = new_figure(cell * steps + beside, cell * height / width * count + 0.4 + 0.3 * (any(columns) + bool(note)))
     axis = figure.subplots()

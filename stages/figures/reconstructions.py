@@ -14,7 +14,7 @@ def draw_reconstructions(
     count, _, height, width = originals.shape
     column = min(1.1, 14 / count)
     row = column * height / width
-    figure = new_figure(column * count + 1.6, 3 * row + 1.1)
+    figure = new_figure(max(column * count + 1.6, 4.5), 3 * row + 1.1)  # wide enough for the title
     axes = figure.subplots(3, count, squeeze=False)
     for index in range(count):
         show_image(axes[0, index], originals[index])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from stages.figures.style import DPI, SKY, draw_error, new_figure, show_image
 
 PANEL = 4.2  # inches, at least
+TALLEST = 12.0  # inches
 
 
 def draw_whole(
@@ -19,8 +20,8 @@ def draw_whole(
 ) -> Figure:
     """Draw one image (C, H, W) beside its reconstruction and the error; over the first the grid of its tiles."""
     _, height, width = original.shape
-    panel = max(PANEL, width / DPI)  # no pixel is lost
-    figure = new_figure(3 * panel + 0.9, panel * height / width + 0.8)
+    panel = max(PANEL, width / DPI)  # no pixel is lost, unless the picture would be too tall
+    figure = new_figure(3 * panel + 1.6, min(panel * height / width, TALLEST) + 0.8)
     axes = figure.subplots(1, 3)
     show_image(axes[0], original)
     show_image(axes[1], reconstruction)

@@ -11,13 +11,17 @@ from stages.common.errors import UserError
 from stages.models.base.autoencoder import Autoencoder, ImageShape
 from stages.models.base.layers import (
     Block,
-    Permute,
     chain,
+    check_decoder,
     decoder_block,
     encoder_block,
     glorot,
     make_activation,
+    pad_by_edge,
+    reduction,
     shape_after,
+    to_features,
+    to_values,
 )
 
 WINDOW = 7  # pixels; this and the constants are those of `stages.metrics.ssim`, which is what scores are made of
@@ -57,7 +61,7 @@ class Conv(Autoencoder):
             raise UserError(
                 f"network: `ssim_weight` expects images of at least {WINDOW}x{WINDOW}, got {height}x{width}"
             )
-        step = math.prod(block.get("stride", 1) * block.get("pool", 1) for block in encoder)
+        step = reduction(encoder)
         padded = (channels, _up_to_multiple(height, step), _up_to_multiple(width, step))
         inner = partial(make_activation, activation, negative_slope)
         layers, filters = chain(encoder_block, channels, encoder, inner)
@@ -66,35 +70,23 @@ class Conv(Autoencoder):
         self.ssim_weight = ssim_weight
         # (left, right, top, bottom), half on each side
         self.padding = [*_halves(padded[2] - width), *_halves(padded[1] - height)]
-        squeeze: list[nn.Module] = [nn.Flatten()]
-        expand: list[nn.Module] = [nn.Unflatten(1, (*features[1:], features[0]))]
+        squeeze: list[nn.Module] = []
+        expand: list[nn.Module] = []
         if latent_dim is not None:
             values = math.prod(features)
-            squeeze += [glorot(nn.Linear(values, latent_dim)), make_activation(latent_activation, negative_slope)]
-            expand = [
-                glorot(nn.Linear(latent_dim, values)),
-                make_activation(expand_activation, negative_slope),
-                *expand,
-            ]
-        # Between convolutions and dense layers the features are (N, h, w, F): the memory order of channels_last.
-        self.encoder = nn.Sequential(*layers, Permute(0, 2, 3, 1), *squeeze)
+            squeeze = [glorot(nn.Linear(values, latent_dim)), make_activation(latent_activation, negative_slope)]
+            expand = [glorot(nn.Linear(latent_dim, values)), make_activation(expand_activation, negative_slope)]
+        self.encoder = nn.Sequential(*layers, *to_values(), *squeeze)
         layers, filters = chain(decoder_block, filters, decoder, inner)
         output = glorot(nn.Conv2d(filters, channels, output_kernel, padding="same"))
+        check_decoder([*layers, output], features, padded)
         self.decoder = nn.Sequential(
-            *expand, Permute(0, 3, 1, 2), *layers, output, make_activation(output_activation, negative_slope)
+            *expand, *to_features(features), *layers, output, make_activation(output_activation, negative_slope)
         )
-        _, *decoded = shape_after([*layers, output], features)
-        if decoded != list(padded[1:]):
-            raise UserError(
-                f"network: expected a decoder that gives {padded[1]}x{padded[2]} back, got {decoded[0]}x{decoded[1]}: "
-                "what the encoder's `pool`, `stride` and `padding: valid` take away, the decoder has to add"
-            )
 
     def encode(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, latent_dim)."""
-        if any(self.padding):
-            images = functional.pad(images, self.padding, mode="replicate")
-        return self.encoder(images)
+        return self.encoder(pad_by_edge(images, self.padding))
 
     def decode(self, latents: Tensor) -> Tensor:
         """(N, latent_dim) -> (N, C, H, W)."""

@@ -96,4 +96,4 @@ class PCA(Autoencoder):
 
     def _flat(self, images: Tensor) -> Tensor:
         """Give the values of every image, or of every tile, one after the other: (N, pixels)."""
-        return split(images, self.tile).flatten(1)
+        return (split(images, self.tile) if self.tiled else images).flatten(1)

@@ -7,11 +7,11 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stages.common.errors import UserError
 from stages.models.base.autoencoder import Autoencoder, ImageShape
 from stages.models.base.layers import (
     Block,
     chain,
+    check_decoder,
     decoder_block,
     dense_halves,
     encoder_block,
@@ -87,8 +87,6 @@ def _conv_halves(
     features = shape_after(encoding, tile_shape)
     decoding, filters = chain(decoder_block, filters, decoder, activation)
     decoding.append(glorot(nn.Conv2d(filters, tile_shape[0], 3, padding="same")))
-    decoded = shape_after(decoding, features)
-    if decoded != tile_shape:
-        raise UserError(f"network: expected a decoder that gives {tile_shape} back, got {decoded}")
+    check_decoder(decoding, features, tile_shape)
     halves = nn.Sequential(*encoding, nn.Flatten()), nn.Sequential(nn.Unflatten(1, features), *decoding)
     return *halves, math.prod(features)

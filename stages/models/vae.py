@@ -11,13 +11,16 @@ from torch.nn import functional
 from stages.models.base.autoencoder import Autoencoder, ImageShape
 from stages.models.base.layers import (
     Block,
-    Permute,
     chain,
     decoder_block,
     encoder_block,
     glorot,
     make_activation,
+    pad_by_edge,
+    reduction,
     shape_after,
+    to_features,
+    to_values,
 )
 
 
@@ -49,14 +52,14 @@ class VAE(Autoencoder):
         super().__init__(image_shape, latent_dim)
         channels, *size = image_shape
         self.beta = beta
-        step = math.prod(block.get("stride", 1) * block.get("pool", 1) for block in encoder)
+        step = reduction(encoder)
         smallest = (channels, max(size[0], step), max(size[1], step))  # what is smaller would be pooled to nothing
         self.padding = [0, smallest[2] - size[1], 0, smallest[1] - size[0]]
         inner = partial(make_activation, activation, negative_slope)
         layers, filters = chain(encoder_block, channels, encoder, inner)
         features = shape_after(layers, smallest)
         values = math.prod(features)
-        self.encoder = nn.Sequential(*layers, Permute(0, 2, 3, 1), nn.Flatten())
+        self.encoder = nn.Sequential(*layers, *to_values())
         self.mean, self.log_variance = (glorot(nn.Linear(values, latent_dim)) for _ in range(2))
         layers, filters = chain(decoder_block, filters, decoder, inner)
         last = glorot(nn.ConvTranspose2d(filters, channels, 3, stride=2, padding=1, output_padding=1))
@@ -64,8 +67,7 @@ class VAE(Autoencoder):
         self.decoder = nn.Sequential(
             glorot(nn.Linear(latent_dim, values)),
             make_activation(expand_activation, negative_slope),
-            nn.Unflatten(1, (*features[1:], features[0])),
-            Permute(0, 3, 1, 2),
+            *to_features(features),
             *layers,
             last,
             nn.Upsample(smallest[1:], mode="bilinear"),
@@ -95,9 +97,7 @@ class VAE(Autoencoder):
         return divergence(self.mean(features), self.log_variance(features))
 
     def _features(self, images: Tensor) -> Tensor:
-        if any(self.padding):
-            images = functional.pad(images, self.padding, mode="replicate")
-        return self.encoder(images)
+        return self.encoder(pad_by_edge(images, self.padding))
 
     def _logits(self, latents: Tensor) -> Tensor:
         _, height, width = self.image_shape

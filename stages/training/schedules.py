@@ -54,9 +54,10 @@ class OneCycle(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, learning_rate: float, total_steps: int, warmup: float) -> None:
-        self._cycle = OneCycleLR(
-            optimizer, max_lr=learning_rate, total_steps=total_steps + 1, pct_start=warmup, cycle_momentum=False
-        )
+        steps = total_steps + 1  # the last, which would be at nothing, is not taken
+        # torch asks for at least one step up before the peak.
+        up = max(warmup, 2 / steps)
+        self._cycle = OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=up, cycle_momentum=False)
         super().__init__(self._cycle)
 
     def after_step(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stages.common.errors import UserError
 
@@ -108,13 +109,8 @@ def encoder_block(
     `padding` is "same", so that the stride alone makes the image smaller, or "valid", none. So many `residual` blocks
     follow, normalised too.
     """
-    border = kernel // 2 if padding == "same" else 0
-    layers: list[nn.Module] = [glorot(nn.Conv2d(channels, filters, kernel, stride, border)), activation()]
-    if norm:
-        layers.append(nn.BatchNorm2d(filters))
-    if pool > 1:
-        layers.append(nn.MaxPool2d(pool))
-    return [*layers, *(Residual(filters, activation, norm) for _ in range(residual))]
+    convolution = glorot(nn.Conv2d(channels, filters, kernel, stride, _border(kernel, padding)))
+    return [convolution, *_after(filters, activation, norm, pool, residual)]
 
 
 def decoder_block(
@@ -132,11 +128,11 @@ def decoder_block(
 ) -> list[nn.Module]:
     """Make every pixel `upsample` x `upsample`, then a convolution of `filters`, its activation, batch norm if `norm`.
 
-    A `transposed` convolution enlarges by its `stride`, and with `padding` "valid" by its `kernel` too. With `shuffle`,
-    the convolution makes all `shuffle` x `shuffle` pixels of each pixel at once (Shi et al. 2016, arXiv:1609.05158). So
-    many `residual` blocks follow, normalised too.
+    A `transposed` convolution enlarges by its `stride`, and with `padding` "valid" by what its `kernel` has beyond that
+    too. With `shuffle`, the convolution makes all `shuffle` x `shuffle` pixels of each pixel at once (Shi et al. 2016,
+    arXiv:1609.05158). So many `residual` blocks follow, normalised too.
     """
-    border = kernel // 2 if padding == "same" else 0
+    border = _border(kernel, padding)
     layers: list[nn.Module] = [nn.Upsample(scale_factor=upsample)] if upsample > 1 else []
     if transposed:
         enlarged = stride - 1 if padding == "same" else 0
@@ -145,10 +141,43 @@ def decoder_block(
         layers.append(glorot(nn.Conv2d(channels, filters * shuffle**2, kernel, stride, border)))
     if shuffle > 1:
         layers.append(nn.PixelShuffle(shuffle))
-    layers.append(activation())
+    return [*layers, *_after(filters, activation, norm, 1, residual)]
+
+
+def _border(kernel: int, padding: str) -> int:
+    """Count the pixels that a convolution pads each side with."""
+    return kernel // 2 if padding == "same" else 0
+
+
+def _after(filters: int, activation: Callable[[], nn.Module], norm: bool, pool: int, residual: int) -> list[nn.Module]:
+    """Make what follows a block's convolution."""
+    layers = [activation()]
     if norm:
         layers.append(nn.BatchNorm2d(filters))
+    if pool > 1:
+        layers.append(nn.MaxPool2d(pool))
     return [*layers, *(Residual(filters, activation, norm) for _ in range(residual))]
+
+
+def reduction(encoder: Sequence[Block]) -> int:
+    """Count the pixels of a side that become one, where nothing but stride and pooling makes the image smaller."""
+    return math.prod(block.get("stride", 1) * block.get("pool", 1) for block in encoder)
+
+
+def to_values() -> list[nn.Module]:
+    """Flatten feature maps (N, F, h, w) into (N, values), in the memory order of channels_last."""
+    return [Permute(0, 2, 3, 1), nn.Flatten()]
+
+
+def to_features(features: tuple[int, ...]) -> list[nn.Module]:
+    """Make feature maps of (F, h, w) of what `to_values` flattened."""
+    filters, *size = features
+    return [nn.Unflatten(1, (*size, filters)), Permute(0, 3, 1, 2)]
+
+
+def pad_by_edge(images: Tensor, padding: Sequence[int]) -> Tensor:
+    """Continue images (N, C, H, W) by their edge, by (left, right, top, bottom) pixels."""
+    return functional.pad(images, padding, mode="replicate") if any(padding) else images
 
 
 def chain(
@@ -171,3 +200,14 @@ def shape_after(layers: list[nn.Module], shape: tuple[int, ...]) -> tuple[int, .
     except RuntimeError as error:  # a kernel or a pool that is larger than what it is given
         size = "x".join(map(str, shape))
         raise UserError(f"network: expected layers that fit {size} values, got: {error}") from None
+
+
+def check_decoder(layers: list[nn.Module], features: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
+    """Refuse a decoder that makes another size than the image's of the encoder's feature maps (F, h, w)."""
+    decoded = shape_after(layers, features)
+    if decoded[1:] != image_shape[1:]:
+        expected, got = (f"{height}x{width}" for _, height, width in (image_shape, decoded))
+        raise UserError(
+            f"network: expected a decoder that gives {expected} back, got {got}: "
+            "what the encoder's `pool`, `stride` and `padding: valid` take away, the decoder has to add"
+        )

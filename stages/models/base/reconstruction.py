@@ -1,6 +1,7 @@
 """Run images through a model, batch by batch."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,17 +21,21 @@ def reconstruct(
 
     What a family gives outside [0, 1] is no image, and is clipped for all alike.
     """
-    for rows in batch_slices(images):
-        originals = scale(torch.from_numpy(np.array(images[rows])).to(device))
+    for originals in batches(images, device):
         latents = model.encode(originals)
         yield originals, latents, model.decode(latents).clamp(0, 1)
 
 
-def batch_slices(images: NDArray[np.uint8]) -> Iterator[slice]:
-    """Cut N images into batches of bounded memory."""
-    step = max(1, BATCH_VALUES // int(np.prod(images.shape[1:])))
+def batches(images: NDArray[np.uint8], device: torch.device) -> Iterator[Tensor]:
+    """Scale bytes (N, C, H, W) to [0, 1], in batches of bounded memory."""
+    step = batch_size(images.shape[1:])
     for start in range(0, len(images), step):
-        yield slice(start, min(start + step, len(images)))
+        yield scale(torch.from_numpy(np.array(images[start : start + step])).to(device))
+
+
+def batch_size(image_shape: Sequence[int]) -> int:
+    """Count the images (C, H, W) that go through a model at once."""
+    return max(1, BATCH_VALUES // math.prod(image_shape))
 
 
 def to_bytes(images: Tensor) -> NDArray[np.uint8]:
