@@ -19,7 +19,7 @@ from stages.training.distributed import Processes
 from .conftest import Project
 
 TORCHRUN = ("env", "CUDA_VISIBLE_DEVICES=", sys.executable, "-m", "torch.distributed.run")  # on CPUs, with gloo
-DENSE = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}"
+DENSE = "training: {epochs: 40, batch_size: 64, learning_rate: 5e-3, one_cycle: {warmup: 0.3}}"
 
 
 def curve(project: Project) -> list[float]:

@@ -18,7 +18,7 @@ from stages.training.speed import flops_per_image, parameter_count
 from .conftest import ROOT, Project
 
 CPU = torch.device("cpu")
-DENSE = "training: {epochs: 150, batch_size: 64, learning_rate: 1e-3, patience: 15}"
+DENSE = "training: {epochs: 40, batch_size: 64, learning_rate: 5e-3, one_cycle: {warmup: 0.3}}"
 
 
 def metrics_of(project: Project, model: str) -> dict[str, float]:
