@@ -210,7 +210,7 @@ def test_a_grid_of_values_is_a_queue_of_experiments(project: Project) -> None:
     """The commands of README.md, on a small model: choose by validation, and then look at the test split."""
     test_split = project.folder / "metrics/quickstart/digits-dense.json"
     before = test_split.read_bytes()
-    grid = ["models.digits-dense.training.learning_rate=1e-3,1e-4", "models.digits-dense.network.latent_dim=4,12"]
+    grid = ["models.digits-dense.training.learning_rate=5e-3,5e-4", "models.digits-dense.network.latent_dim=4,12"]
     flags = [part for values in grid for part in ("-S", values)]
     project.ok("dvc", "exp", "run", "--queue", *flags, "train@digits-dense")
     project.ok("dvc", "exp", "run", "--run-all")
@@ -222,7 +222,7 @@ def test_a_grid_of_values_is_a_queue_of_experiments(project: Project) -> None:
     chosen = [(row["models.digits-dense.training.learning_rate"], row["models.digits-dense.network.latent_dim"])
               for row in rows]  # fmt: skip
     assert len(set(chosen)) == 4
-    assert chosen[0] == ("0.001", "12")
+    assert chosen[0] == ("0.005", "12")
     assert project.ok("git", "status", "--porcelain") == ""  # nothing is decided until someone applies one
     assert test_split.read_bytes() == before  # no test image was looked at
     # Written into params.yaml, the training comes from the cache. (`dvc exp apply` wants all data of all models there.)
