@@ -13,7 +13,7 @@ from .conftest import ROOT, Project
 PARAMS = """
 downloads:
   digits:
-    - {file: digits.csv.gz, urls: [package:sklearn/datasets/data/], sha256: [0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]}
+    - {file: digits.csv.gz, urls: ["package:sklearn/datasets/data/"], sha256: [0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef]}
 datasets:
   digits: {source: data/raw/digits, format: csv, options: {white: 16}, size: [8, 8], licence: CC BY 4.0}
   mnist: {source: data/raw/mnist, format: idx, size: [28, 28], split: official, fractions: [0.9, 0.1, 0]}
