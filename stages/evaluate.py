@@ -23,20 +23,21 @@ import torch
 from numpy.typing import NDArray
 
 from stages.common import command, config
+from stages.common.errors import UserError
 from stages.common.files import read_csv, rounded, whole_folder, write_csv, write_json
 from stages.common.paths import EVALUATED, METRICS, MODELS, PREPARED
+from stages.common.prepared import Bytes, array_file, open_split
 from stages.common.progress import progress
 from stages.common.schema import Model
-from stages.datasets.prepared import Bytes, array_file, open_split
 from stages.metrics.rating import mean_scores
 from stages.metrics.scores import Scores, join, mean, score
 from stages.metrics.size import size
 from stages.metrics.ssim import why_not
 from stages.models.base.autoencoder import Autoencoder, Generative
+from stages.models.base.device import choose_device, enough_memory
 from stages.models.base.reconstruction import batches, reconstruct, to_bytes
 from stages.models.base.store import load_model, weights_file
 from stages.models.traversals import farthest, interpolation, samples, variations
-from stages.training.device import choose_device, enough_memory
 
 SAMPLES, STEPS = 10, 11  # images drawn from the prior, and from one end of a row to the other
 ROWS = 40  # dimensions that are varied, at most
@@ -105,6 +106,10 @@ def generate(model: Autoencoder, images: Bytes, folder: Path, device: torch.devi
     """Write what the decoder makes of latents that no image gave, and how much each dimension of the latent matters."""
     assert isinstance(model, Generative)
     kl = torch.cat([model.divergences(batch).double().cpu() for batch in batches(images, device)]).mean(dim=0)
+    if not kl.isfinite().all():
+        raise UserError(
+            f"expected finite KL divergences of the test images, got {kl.max()}: lower `learning_rate`, and train again"
+        )
     order = kl.argsort(descending=True, stable=True)[:ROWS].tolist()
     values = torch.from_numpy(np.linspace(-REACH, REACH, STEPS)).float()  # of torch, the middle would not be 0
 

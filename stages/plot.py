@@ -11,7 +11,7 @@ from stages.common import command, config
 from stages.common.errors import UserError
 from stages.common.files import read_csv, whole_folder
 from stages.common.paths import EVALUATED, METRICS, PLOTS, PREPARED
-from stages.datasets.prepared import open_array, open_split
+from stages.common.prepared import open_array, open_split
 from stages.figures.generated import draw_rows
 from stages.figures.latents import draw_latents
 from stages.figures.reconstructions import draw_reconstructions

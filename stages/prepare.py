@@ -1,4 +1,4 @@
-"""Decode one data set, split it, check it -> data/prepared/<dataset>/ (see stages.datasets.prepared).
+"""Decode one data set, split it, check it -> data/prepared/<dataset>/ (see stages.common.prepared).
 
 source -> reader -> decode in parallel -> split -> arrays of bytes, labels, counts, meta, preview -> contract
 """
@@ -17,10 +17,10 @@ from stages.common import command, config
 from stages.common.errors import UserError
 from stages.common.files import whole_folder, write_csv, write_json
 from stages.common.paths import PREPARED
+from stages.common.prepared import write_split
 from stages.common.schema import Dataset
 from stages.datasets import contract, splits
 from stages.datasets.decode import Decoded, decode
-from stages.datasets.prepared import write_split
 from stages.datasets.raw import RawImages, Target
 
 PREVIEW = 24  # images

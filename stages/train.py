@@ -21,19 +21,19 @@ from stages.common import command, config
 from stages.common.errors import StoppedError, UserError
 from stages.common.files import rounded, whole_folder, write_csv, write_json
 from stages.common.paths import CHECKPOINTS, METRICS, MODELS, PREPARED, TIMING, VALIDATION
+from stages.common.prepared import Bytes, open_split
 from stages.common.progress import progress
 from stages.common.recipes import GradientDescent
 from stages.common.schema import Model, Training
-from stages.datasets.prepared import Bytes, open_split
 from stages.metrics.rating import mean_scores
 from stages.models.base.autoencoder import Autoencoder, Solvable, TrainsOnParts
+from stages.models.base.device import can_compile, choose_device, choose_precision, describe_device, enough_memory
 from stages.models.base.families import build
 from stages.models.base.reconstruction import batch_size, batches
 from stages.models.base.store import save_model, weights_file
 from stages.training.augmentation import Augmentation
 from stages.training.batches import Batches, place
 from stages.training.checkpoints import Checkpoints, Snapshots, State, run_key
-from stages.training.device import can_compile, choose_device, choose_precision, describe_device, enough_memory
 from stages.training.distributed import Processes, joined
 from stages.training.objective import Objective, mean_losses
 from stages.training.optimizers import make_optimizer
@@ -101,7 +101,7 @@ def descend(
         model = build_for(description, seed).to(device)
         trainer = Trainer(
             model,
-            *make_rules(model, recipe, len(data[0])),
+            *make_rules(model, recipe, len(data[0]), compiled),
             epochs=recipe.epochs,
             batch_size=recipe.batch_size,
             patience=recipe.patience,
@@ -139,7 +139,7 @@ def examples(images: Bytes, model: Autoencoder) -> Bytes:
     return model.examples(torch.from_numpy(np.array(images))).numpy()
 
 
-def make_rules(model: Autoencoder, recipe: GradientDescent, images: int) -> tuple[Optimizer, Schedule]:
+def make_rules(model: Autoencoder, recipe: GradientDescent, images: int, compiled: bool) -> tuple[Optimizer, Schedule]:
     """Make the optimizer and the schedule of its learning rate that a recipe asks for, to train on so many images."""
     optimizer = make_optimizer(
         recipe.optimizer,
@@ -148,6 +148,7 @@ def make_rules(model: Autoencoder, recipe: GradientDescent, images: int) -> tupl
         betas=recipe.betas,
         rho=recipe.rho,
         weight_decay=recipe.weight_decay,
+        compiled=compiled,
     )
     schedule = make_schedule(
         optimizer,

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from stages.common.errors import UserError
-from stages.datasets.prepared import open_split
+from stages.common.prepared import open_split
+from stages.models.base.device import choose_device
 from stages.models.base.families import build
 from stages.training.batches import Batches, Resident, Streaming, free_memory, place
-from stages.training.device import choose_device
 from stages.training.optimizers import make_optimizer
 from stages.training.trainer import Trainer
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grimp
 import pytest
+import ruamel.yaml
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
@@ -79,6 +80,11 @@ def test_every_imported_module_is_a_declared_dependency(pipeline: dict[str, set[
                 assert any(file.is_relative_to(path) for file in read_by_kind[kind]), (
                     f"{stage} declares {path}, which no {kind} imports"
                 )
+
+
+def test_yaml_is_read_by_the_parser_in_c() -> None:
+    """DVC reads params.yaml eight times for every stage that has params."""
+    assert ruamel.yaml.__with_libyaml__
 
 
 def test_packages_hold_no_code_of_their_own() -> None:

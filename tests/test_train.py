@@ -5,14 +5,17 @@ import os
 import statistics
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from stages.common import config
+from stages.models.base.device import choose_precision
 from stages.models.base.families import build
 from stages.models.base.store import load_model
-from stages.training.device import choose_precision
 from stages.training.speed import flops_per_image, parameter_count
 
 from .conftest import ROOT, Project
@@ -103,10 +106,34 @@ def test_streaming_from_the_params_gives_the_same_model(project: Project) -> Non
     assert 0 < timing["share_of_time_waiting_for_data"] < 1
 
 
-def test_flops_of_convolutions_are_counted() -> None:
+def test_flops_are_those_that_torch_counts() -> None:
     network = {"encoder": [{"filters": 5, "stride": 2}], "decoder": [{"filters": 4, "upsample": 2}]}
     products = 4 * 4 * 5 * 9 + 8 * 8 * 4 * 5 * 9 + 8 * 8 * 1 * 4 * 9
     assert flops_per_image(build("conv", (1, 8, 8), network)) == 2 * products
+    settings = config.load(ROOT / "params.yaml")
+    for name, model in settings.models.items():
+        channels, height, width = settings.datasets[model.dataset].image_shape or (1, 64, 64)
+        built = build(model.family, (channels, height, width), asdict(model.network), 0)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            built(torch.zeros(1, channels, height, width))
+        assert flops_per_image(built) == counter.get_total_flops() > 0, name
+
+
+@pytest.mark.parametrize(
+    ("model", "old", "new"),
+    [
+        ("digits-pca", "", ""),
+        ("digits-dense", "epochs: 40, batch_size: 64, learning_rate: 5e-3", "epochs: 1, batch_size: 64, learning_rate: 5e-3"),
+        ("digits-conv", "epochs: 20, batch_size: 64", "optimizer: adadelta, epochs: 1, batch_size: 64"),
+        ("digits-vae", "epochs: 40, batch_size: 64, learning_rate: 3e-3", "epochs: 1, clip_norm: 1, batch_size: 64, learning_rate: 3e-3"),
+    ],
+)  # fmt: skip
+def test_training_starts_without_the_compiler_of_torch(project: Project, model: str, old: str, new: str) -> None:
+    """It takes more than a second to load; `sys.modules` shows whether it was."""
+    if old:
+        project.replace("params.yaml", old, new)
+    script = f"import sys, stages.train; stages.train.main('{model}'); print('torch._dynamo' in sys.modules)"
+    assert project.ok(sys.executable, "-c", script).splitlines()[-1] == "False"
 
 
 def test_a_loss_that_explodes_is_one_line(project: Project) -> None:
@@ -161,7 +188,7 @@ def test_without_a_compiler_it_goes_on_with_one_line(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import torch; from stages.training.device import can_compile; print(can_compile(torch.device('cpu')))",
+            "import torch; from stages.models.base.device import can_compile; print(can_compile(torch.device('cpu')))",
         ],
         cwd=ROOT,
         env=os.environ | {"CXX": "/nonexistent/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},

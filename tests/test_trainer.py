@@ -13,9 +13,9 @@ from torch import Tensor
 
 from stages.common.errors import UserError
 from stages.models.base.autoencoder import Autoencoder, Solvable
+from stages.models.base.device import can_compile
 from stages.models.base.families import build
 from stages.training.batches import Resident
-from stages.training.device import can_compile
 from stages.training.distributed import Processes
 from stages.training.objective import Objective, mean_losses
 from stages.training.optimizers import make_optimizer
@@ -266,6 +266,22 @@ def test_optimizers_get_what_the_recipe_says() -> None:
     assert make_optimizer("adamw", parameters, 0.5, weight_decay=0.2).defaults["weight_decay"] == 0.2
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "adadelta"])
+def test_optimizers_step_as_those_of_torch(name: str) -> None:
+    runs = []
+    for compiled in (False, True):  # the second is torch's own class
+        model = dense()
+        optimizer = make_optimizer(name, model.parameters(), 0.1, compiled=compiled)
+        for _ in range(3):
+            optimizer.zero_grad()
+            model.losses(torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0)))["loss"].backward()
+            optimizer.step()
+        runs.append((model.state_dict(), optimizer.state_dict()["state"]))
+    assert_same(runs[0][0], runs[1][0])
+    for one, other in zip(runs[0][1].values(), runs[1][1].values(), strict=True):
+        assert_same(one, other)
+
+
 class Noisy(Scripted):
     """Its loss draws noise, as dropout and the sampling of a VAE do."""
 
@@ -335,7 +351,8 @@ def test_a_compiled_run_that_goes_on_ends_with_the_same_bits(images: NDArray[np.
 
     def trainer() -> Trainer:
         model = dense()
-        return Trainer(model, make_optimizer("adam", model.parameters(), 1e-2), epochs=3, batch_size=8, compiled=True)
+        rule = make_optimizer("adam", model.parameters(), 1e-2, compiled=True)
+        return Trainer(model, rule, epochs=3, batch_size=8, compiled=True)
 
     states: list[dict[str, Any]] = []
     whole = trainer()

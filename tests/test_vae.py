@@ -1,11 +1,15 @@
 """The variational autoencoder: its loss is the published bound, its noise is drawn in training alone."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from stages.common.errors import UserError
+from stages.evaluate import generate
 from stages.models.base.families import build
 from stages.models.vae import VAE, divergence
 
@@ -67,6 +71,15 @@ def test_a_decoder_that_does_not_fit_is_one_line() -> None:
     with pytest.raises(UserError, match="expected layers that fit 128x3x2 values") as refused:
         frey(decoder=[{"filters": 4, "padding": "valid"}])
     assert "\n" not in str(refused.value)
+
+
+def test_an_endless_divergence_is_one_line(tmp_path: Path) -> None:
+    model = frey()
+    nn.init.constant_(model.log_variance.bias, 1e4)  # as a training that exploded leaves it
+    with pytest.raises(UserError, match="expected finite KL divergences of the test images, got inf: lower") as refused:
+        generate(model.eval(), np.zeros((3, 1, 28, 20), np.uint8), tmp_path, torch.device("cpu"))
+    assert "\n" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
 
 
 def test_noise_is_drawn_in_training_alone() -> None:

@@ -75,18 +75,18 @@ def _check_references(config: Config, where: str, model: Model) -> None:
         value = getattr(model, key)
         if value not in known:
             raise UserError(f"{where}.{key}: expected one of {key}s, got '{value}'{suggest(value, known)}")
-    tile, numbers = (getattr(model.network, key, None) for key in ("tile", "tile_latent_dim"))
-    if tile and numbers and numbers > (values := config.datasets[model.dataset].channels * math.prod(tile)):
-        raise UserError(
-            f"{where}.network.tile_latent_dim: expected at most {values}, the values of one tile, got {numbers}"
-        )
-    image_shape = config.datasets[model.dataset].image_shape
-    # A network whose feature maps are the latent has none to state.
-    if image_shape and (model.network.latent_dim or 0) > (values := math.prod(image_shape)):
-        raise UserError(
-            f"{where}.network.latent_dim: expected at most {values}, the values of one {model.dataset} image, "
-            f"got {model.network.latent_dim}"
-        )
+    dataset = config.datasets[model.dataset]
+    tile = getattr(model.network, "tile", None)
+    for key, shape, whole in (
+        ("latent_dim", dataset.image_shape, f"{model.dataset} image"),
+        ("tile_latent_dim", tile and (dataset.channels, *tile), "tile"),
+    ):
+        # A network whose feature maps are the latent has none to state.
+        numbers = getattr(model.network, key, None)
+        if shape and numbers and numbers > (values := math.prod(shape)):
+            raise UserError(
+                f"{where}.network.{key}: expected at most {values}, the values of one {whole}, got {numbers}"
+            )
 
 
 def _check_group(config: Config, where: str, name: str, group: Group) -> None:

@@ -110,11 +110,6 @@ class TilesNetwork(Section):
         if conv and self.latent_activation != "linear":
             raise ValueError("'latent_activation' is of a dense latent: expected `tile_latent_dim`")
 
-    @property
-    def latent_dim(self) -> None:
-        """How many numbers an image takes depends on its tiles."""
-        return
-
 
 @dataclass(frozen=True, config=FROZEN)
 class VAENetwork(Section):

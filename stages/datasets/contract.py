@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages.common.errors import UserError
 from stages.common.files import read_csv
-from stages.datasets.prepared import read_rows
+from stages.common.prepared import read_rows
 from stages.datasets.splits import SPLITS
 
 

@@ -1,6 +1,5 @@
 """What the families build their networks of."""
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -193,13 +192,14 @@ def chain(
 
 def shape_after(layers: list[nn.Module], shape: tuple[int, ...]) -> tuple[int, ...]:
     """Find what layers make of (C, H, W), without computing anything."""
-    # A layer on the device "meta" knows shapes alone.
-    network = copy.deepcopy(nn.Sequential(*layers)).to("meta").eval()
+    network = nn.Sequential(*layers).eval()  # batch norm trains on nothing but values
     try:
-        return tuple(network(torch.zeros(1, *shape, device="meta")).shape[1:])
+        return tuple(network(torch.zeros(0, *shape)).shape[1:])  # a batch of no images has a shape too
     except RuntimeError as error:  # a kernel or a pool that is larger than what it is given
         size = "x".join(map(str, shape))
         raise UserError(f"network: expected layers that fit {size} values, got: {error}") from None
+    finally:
+        network.train()
 
 
 def check_decoder(layers: list[nn.Module], features: tuple[int, ...], image_shape: tuple[int, ...]) -> None:

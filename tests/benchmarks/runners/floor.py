@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.models.base.autoencoder import Autoencoder
-from stages.training.device import choose_device
+from stages.models.base.device import choose_device
 
 from .job import Job, Result, serve
 from .torch_parts import count_parameters, make_model
