@@ -10,25 +10,43 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 READY := .venv/.ready
 PEERS := .venv-benchmarks/.ready
 
-.PHONY: help quickstart repro test lint benchmark prune iiitm lock clean
+.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune clean
 
 help:
-	@echo "make quickstart  set up, then run the pipeline on images that come with the dependencies"
-	@echo "make repro       the whole pipeline, downloads included (the same as: dvc repro)"
-	@echo "make test        lint, types and tests"
-	@echo "make benchmark   training speed beside that of a plain loop, PyTorch Lightning and Keras"
-	@echo "make prune       remove what is left of models that params.yaml no longer has"
-	@echo "make iiitm       switch on the data set IIITM Face, for those who have its images"
-	@echo "make lock        resolve pyproject.toml into requirements.txt again"
-	@echo "make clean       remove the environments; data, models and the DVC cache stay"
+	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
+	@echo "make repro          the whole pipeline, downloads included (the same as: dvc repro)"
+	@echo "make check          find every mistake in params.yaml, before any work"
+	@echo "make hooks          let git run that check before every commit"
+	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
+	@echo "make prune          remove what is left of models that params.yaml no longer has"
+	@echo "make test           lint, types and tests"
+	@echo "make check-lock     find what in git is not of the code and params.yaml beside it"
+	@echo "make reference      write params.schema.json and docs/params.md again, from the code"
+	@echo "make lock           resolve pyproject.toml into requirements.txt again"
+	@echo "make benchmark      training speed beside that of a plain loop, PyTorch Lightning and Keras"
+	@echo "make clean          remove the environments; data, models and the DVC cache stay"
 
 quickstart: $(READY)
 	@dvc repro report@quickstart
 	@sed '/^## Pictures/,$$d' metrics/reports/quickstart.md
-	@echo "Pictures: plots/quickstart/*/*.png and plots/reports/quickstart.png. Next: README.md, 'Add a model'."
+	@echo "Pictures: plots/<model>/*.png and plots/reports/quickstart.png. Next: README.md, 'Add a model'."
 
 repro: $(READY)
 	@dvc repro
+
+check: $(READY)
+	@python -m stages.check
+
+hooks:
+	@git config core.hooksPath .githooks
+	@echo "git now runs .githooks/pre-commit before every commit; git config --unset core.hooksPath ends that."
+
+add: $(READY)
+	@test -n "$(FILE)" || { echo "expected a file of entries: make add FILE=docs/iiitm.yaml"; exit 1; }
+	@python -m stages.tools.add "$(FILE)"
+
+prune: $(READY)
+	@python -m stages.tools.prune
 
 test: lint
 	@python -m pytest
@@ -36,33 +54,14 @@ test: lint
 lint: $(READY)
 	@ruff check .
 	@ruff format --check .
+	@lint-imports --no-logo --no-cache
 	@mypy
 
-# A .venv that another Python made, or that is half made, is made again. uv is fetched by pip at its pinned version.
-$(READY): requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, got " + sys.version.split()[0] + ": set PYTHON=/path/to/python3.11")'
-	@echo "Setting up .venv (once) ..."
-	@$(PYTHON) -m venv --clear .venv
-	@.venv/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
-	@.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirement requirements.txt
-	@touch $@
+check-lock: $(READY)
+	@python -m stages.tools.check_lock
 
-prune: $(READY)
-	@python -m stages.prune
-
-# One switch for all that params.yaml has on IIITM Face, whose images each user has to supply.
-iiitm:
-	@sed -i.old 's/^#iiitm //' params.yaml && rm params.yaml.old
-	@echo "IIITM Face is on in params.yaml. Put the path of its images into downloads.iiitm-face.urls, then: dvc repro"
-
-# Hourglass beside a plain loop, PyTorch Lightning and Keras, which have an environment of their own; half an hour.
-benchmark: $(READY) $(PEERS)
-	@python -m tests.benchmarks.training
-
-$(PEERS): tests/benchmarks/requirements.txt | $(READY)
-	@.venv/bin/python -m venv --clear .venv-benchmarks
-	@uv pip install --quiet --compile-bytecode --python .venv-benchmarks/bin/python --requirement $<
-	@touch $@
+reference: $(READY)
+	@python -m stages.tools.reference
 
 # Dropped from the lock: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
 # CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU.
@@ -74,5 +73,23 @@ lock: $(READY)
 	@for file in requirements.txt tests/benchmarks/requirements.txt; do \
 		sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d' $$file && rm $$file.old; done
 
+# Hourglass beside a plain loop, PyTorch Lightning and Keras, which have an environment of their own; half an hour.
+benchmark: $(READY) $(PEERS)
+	@python -m tests.benchmarks.training
+
 clean:
 	@rm -rf .venv .venv-benchmarks
+
+# A .venv that another Python made, or that is half made, is made again. uv is fetched by pip at its pinned version.
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, got " + sys.version.split()[0] + ": set PYTHON=/path/to/python3.11")'
+	@echo "Setting up .venv (once) ..."
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
+	@.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirement requirements.txt
+	@touch $@
+
+$(PEERS): tests/benchmarks/requirements.txt | $(READY)
+	@.venv/bin/python -m venv --clear .venv-benchmarks
+	@uv pip install --quiet --compile-bytecode --python .venv-benchmarks/bin/python --requirement $<
+	@touch $@

@@ -2,22 +2,25 @@
 
 import os
 
-from stages.common import command, config
-from stages.common.files import whole_folder
-from stages.common.paths import RAW
-from stages.common.schema import RemoteFile
-from stages.datasets.archives import is_archive, unpack
-from stages.datasets.fetch import PACKAGE, fetch
+from hourglass.config.document import Params
+from hourglass.console import command
+from hourglass.data.remote.archives import is_archive, unpack
+from hourglass.data.remote.fetch import fetch
+from hourglass.data.remote.remote_file import RemoteFile
+from hourglass.files import whole_folder
+from stages.paths import PARAMS, RAW
 
 
 def main(name: str) -> None:
     """Fetch one data set's upstream files, verify them and unpack archives."""
-    files = config.load().download(name)
+    params = Params.load(PARAMS)
+    entries = [RemoteFile(**keywords) for keywords in params.keywords_of_each(RemoteFile, "downloads", name)]
+    mirror = os.environ.get("HOURGLASS_MIRROR", "").rstrip("/")
     with whole_folder(RAW / name) as folder:
-        for entry in files:
+        for entry in entries:
             target = folder / entry.file
-            urls = [*mirrors(name, entry), *entry.urls]
-            address = fetch(target, urls, entry.sha256, entry.by_hand or supply(name, entry))
+            urls = entry.addresses(f"{mirror}/{name}" if mirror else "")
+            address = fetch(target, urls, entry.sha256, entry.by_hand or remedy(name, entry))
             print(f"{entry.file}: {'verified, ' if entry.sha256 else ''}from {address}")
             if is_archive(target):
                 count = unpack(target, folder)
@@ -25,20 +28,9 @@ def main(name: str) -> None:
                 print(f"{entry.file}: unpacked {count} files")
 
 
-def mirrors(name: str, entry: RemoteFile) -> list[str]:
-    """Say what HOURGLASS_MIRROR puts before an entry's urls: nothing where they are in the dependencies anyway."""
-    mirror = os.environ.get("HOURGLASS_MIRROR", "")
-    return [f"{mirror.rstrip('/')}/{name}/"] if mirror and not bundled(entry) else []
-
-
-def bundled(entry: RemoteFile) -> bool:
-    """Tell whether a file comes inside the project's dependencies."""
-    return bool(entry.urls) and all(url.startswith(PACKAGE) for url in entry.urls)
-
-
-def supply(name: str, entry: RemoteFile) -> str:
-    """Say how to supply a file that no source gives."""
-    if bundled(entry):
+def remedy(name: str, entry: RemoteFile) -> str:
+    """Return how to supply a file that no source gives."""
+    if entry.is_bundled:
         return "These files come with the dependencies: remove .venv and set it up again"
     return f"To supply it by hand, save it as <folder>/{name}/{entry.file} and set HOURGLASS_MIRROR=<folder>"
 

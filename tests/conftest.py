@@ -1,18 +1,24 @@
-"""What the tests share: small images, and the real pipeline in a clone."""
+"""What the tests share: small images, and the real pipeline in a clone with a params.yaml of the tests' own."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from ruamel.yaml import YAML
+
+from .params import params, to_yaml
 
 ROOT = Path(__file__).parents[1]
 DATASETS = os.environ.get("HOURGLASS_MIRROR", "")
+LEFT_OUT = ("dvc.lock", "groups/dvc.lock", "groups/dvc.yaml", "metrics", "params.yaml")
 
 needs_mirror = pytest.mark.skipif(not DATASETS, reason="HOURGLASS_MIRROR does not name a folder with the real data")
 
@@ -32,23 +38,62 @@ class Project:
         )
 
     def ok(self, *command: str, mirror: str = "") -> str:
-        """Run a command that must succeed, and give what it printed."""
+        """Run a command that must succeed, and return what it printed."""
         done = self.run(*command, mirror=mirror)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def repro(self, target: str) -> set[str]:
-        """Run `dvc repro`, and give the stages that ran."""
-        lines = self.ok("dvc", "repro", target).splitlines()
+    def repro(self, *targets: str) -> set[str]:
+        """Run `dvc repro`, and return the stages that ran."""
+        lines = self.ok("dvc", "repro", *targets).splitlines()
         return {line.split("'")[1] for line in lines if line.startswith("Running stage")}
+
+    def stale(self) -> set[str]:
+        """Return the stages whose own dependencies have changed: with what follows them, those that `dvc repro` runs."""
+        return set(json.loads(self.ok("dvc", "status", "--json")))
 
     def commit(self, message: str) -> None:
         """Commit all changes."""
         self.ok("git", "add", "--all")
         self.ok("git", "commit", "--quiet", "--message", message)
 
+    def params(self) -> dict[str, Any]:
+        """Return params.yaml."""
+        values: dict[str, Any] = YAML(typ="safe", pure=True).load(self.folder / "params.yaml")
+        return values
+
+    def set_params(self, values: dict[str, Any]) -> None:
+        """Write all of params.yaml."""
+        (self.folder / "params.yaml").write_text(to_yaml(values), encoding="utf-8")
+
+    def change(self, path: str, value: object) -> None:
+        """Set one value of params.yaml, such as `models.digits-dense.training.epochs`."""
+        values = self.params()
+        *parents, key = path.split(".")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        section[key] = value
+        self.set_params(values)
+
+    def remove(self, path: str) -> None:
+        """Remove one key of params.yaml."""
+        values = self.params()
+        *parents, key = path.split(".")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        del section[key]
+        self.set_params(values)
+
+    def append(self, file: str, text: str) -> None:
+        """Append a line to a file."""
+        with (self.folder / file).open("a", encoding="utf-8") as opened:
+            opened.write(f"{text}\n")
+
     def replace(self, file: str, old: str, new: str) -> None:
-        """Replace the one place where `old` stands in a file."""
+        """Replace the one place where `old` stands in a file of code; for params.yaml there is `change`."""
+        assert file != "params.yaml"
         path = self.folder / file
         text = path.read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{file} has {text.count(old)} of {old!r}"
@@ -56,9 +101,9 @@ class Project:
 
 
 def clone(folder: Path) -> Project:
-    """Copy what is or could be committed here, but for dvc.lock, into a repository of its own.
+    """Copy the code that is or could be committed here into a repository of its own, with the tests' params.yaml.
 
-    DVC reads and writes all that dvc.lock knows of the other groups at every stage, a second each.
+    What belongs to the params.yaml of this checkout stays behind: dvc.lock, metrics and the stages of its groups.
     """
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
@@ -68,10 +113,12 @@ def clone(folder: Path) -> Project:
         check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if name != "dvc.lock" and (ROOT / name).is_file():
+        if (ROOT / name).is_file() and not any(Path(name).is_relative_to(path) for path in LEFT_OUT):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     project = Project(folder)
+    project.set_params(params())
+    project.ok("python", "-m", "stages.check")  # writes groups/dvc.yaml
     project.ok("git", "init", "--quiet")
     project.ok("git", "config", "user.name", "Test")
     project.ok("git", "config", "user.email", "test@localhost")
@@ -79,32 +126,50 @@ def clone(folder: Path) -> Project:
     return project
 
 
-@pytest.fixture
-def fresh(tmp_path: Path) -> Project:
-    """Give a fresh clone: code and metrics, no data."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    return clone(folder)
+def copy_of(project: Project, folder: Path) -> Project:
+    """Copy a project with its git history, its data and its DVC cache."""
+    return Project(Path(shutil.copytree(project.folder, folder, symlinks=True)))
 
 
 @pytest.fixture(scope="session")
-def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Give a clone in which the quickstart was run from nothing. Tests must not change it."""
-    project = clone(tmp_path_factory.mktemp("quickstart"))
+def cloned(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a clone in which nothing was run. Tests must not change it."""
+    return clone(tmp_path_factory.mktemp("cloned"))
+
+
+@pytest.fixture(scope="session")
+def quickstart(cloned: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a clone in which the quickstart was run from nothing. Tests must not change it."""
+    project = copy_of(cloned, tmp_path_factory.mktemp("quickstart") / "project")
     project.repro("report@quickstart")
     project.commit("The quickstart's results")
     return project
 
 
+@pytest.fixture(scope="session")
+def everything(quickstart: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a clone in which all of its params.yaml was run. Tests must not change it."""
+    project = copy_of(quickstart, tmp_path_factory.mktemp("everything") / "project")
+    project.repro()
+    project.commit("The results of all groups")
+    return project
+
+
+@pytest.fixture
+def fresh(cloned: Project, tmp_path: Path) -> Project:
+    """Return a clone, to be changed at will, in which nothing was run."""
+    return copy_of(cloned, tmp_path / "project")
+
+
 @pytest.fixture
 def project(quickstart: Project, tmp_path: Path) -> Project:
-    """Give a copy, to be changed at will, of a clone in which the quickstart was run."""
-    return Project(Path(shutil.copytree(quickstart.folder, tmp_path / "project", symlinks=True)))
+    """Return a copy, to be changed at will, of a clone in which the quickstart was run."""
+    return copy_of(quickstart, tmp_path / "project")
 
 
 @pytest.fixture
 def images() -> NDArray[np.float32]:
-    """Give 40 smooth colour images of an odd size, (40, 3, 9, 11) in [0, 1]."""
+    """Return 40 smooth color images of an odd size, (40, 3, 9, 11) in [0, 1]."""
     generator = np.random.default_rng(0)
     rows, columns = np.linspace(0, 3, 9)[:, None], np.linspace(0, 3, 11)
     phase = generator.uniform(0, 6, (40, 3, 1, 1))

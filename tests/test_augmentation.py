@@ -2,7 +2,7 @@
 
 import torch
 
-from stages.training.augmentation import Augmentation
+from hourglass.training.augmentation import Augmentation
 
 IMAGES = torch.arange(2 * 3 * 4 * 5, dtype=torch.uint8).view(2, 3, 4, 5)
 

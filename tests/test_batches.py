@@ -8,13 +8,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from stages.common.errors import UserError
-from stages.common.prepared import open_split
-from stages.models.base.device import choose_device
-from stages.models.base.families import build
-from stages.training.batches import Batches, Resident, Streaming, free_memory, place
-from stages.training.optimizers import make_optimizer
-from stages.training.trainer import Trainer
+from hourglass.console.errors import UserError
+from hourglass.data.prepared import open_split
+from hourglass.inference.device import choose_device
+from hourglass.networks.base.families import build
+from hourglass.training.batches import Batches, Resident, Streaming, free_memory, place
+from hourglass.training.optimizers import OPTIMIZERS
+from hourglass.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -46,7 +46,7 @@ def test_batches_are_the_images_that_were_selected(split: NDArray[np.uint8]) -> 
 def test_resident_and_streaming_give_the_same_weights(split: NDArray[np.uint8]) -> None:
     def train(batches: Batches) -> dict[str, torch.Tensor]:
         model = build("dense", (3, 9, 11), {"latent_dim": 4, "hidden": [16]})
-        rule = make_optimizer("adam", model.parameters(), 1e-3)
+        rule = OPTIMIZERS["adam"](model.parameters(), 1e-3)
         Trainer(model, rule, epochs=4, batch_size=8).fit(batches, batches)
         return model.state_dict()
 
@@ -76,7 +76,7 @@ def test_streaming_keeps_memory_flat(tmp_path: Path) -> None:
 def test_auto_chooses_by_half_of_the_free_memory(split: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
     assert {batches.kind for batches in place([split, split], CPU)} == {"resident"}
     assert free_memory(CPU) > split.nbytes
-    monkeypatch.setattr("stages.training.batches.free_memory", lambda device: 4 * split.nbytes - 1)
+    monkeypatch.setattr("hourglass.training.batches.free_memory", lambda device: 4 * split.nbytes - 1)
     assert {batches.kind for batches in place([split, split], CPU)} == {"streaming"}
     assert {batches.kind for batches in place([split, split], CPU, "resident")} == {"resident"}
 

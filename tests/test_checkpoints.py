@@ -12,45 +12,48 @@ import numpy as np
 import pytest
 import torch
 
-from stages.common.command import deferred_signals
-from stages.training.checkpoints import Checkpoints, run_key
+from hourglass.console.command import deferred_signals
+from hourglass.training.checkpoints import Checkpoints, run_key
 
 from .conftest import Project
 from .test_pipeline import bytes_of
 
-MODEL = """
-  tested:
-    group: quickstart
-    dataset: digits
-    family: conv
-    network:
-      encoder: [{filters: 4, norm: true, pool: 2}, {filters: 4, stride: 2}]
-      latent_dim: 8
-      decoder: [{filters: 4, transposed: true, stride: 2, norm: true}, {filters: 4, upsample: 2}]
-    training:
-      epochs: 12
-      batch_size: 64
-      learning_rate: 3e-2
-      plateau: {patience: 1}
-      augment: {flip: true, shift: 1}
-      patience: 6
-      save_every: 2
-      seeds: [3, 4]
-"""
+MODEL = {
+    "group": "quickstart",
+    "dataset": "digits",
+    "family": "conv",
+    "network": {
+        "encoder": [{"filters": 4, "norm": True, "pool": 2}, {"filters": 4, "stride": 2}],
+        "latent_dim": 8,
+        "decoder": [
+            {"filters": 4, "transposed": True, "stride": 2, "norm": True},
+            {"filters": 4, "upsample": 2},
+        ],
+    },
+    "training": {
+        "epochs": 12,
+        "batch_size": 64,
+        "learning_rate": 0.03,
+        "schedule": {"name": "plateau", "patience": 1},
+        "augment": {"flip": True, "shift": 1},
+        "patience": 6,
+        "save_every": 2,
+        "seeds": [3, 4],
+    },
+}
 TRAIN = (sys.executable, "-m", "stages.train", "tested")
 
 
 def with_model(project: Project) -> Project:
     """Add a model of two seeds, with all that a checkpoint may have to hold, saved after every step."""
-    path = project.folder / "params.yaml"
-    text = path.read_text(encoding="utf-8").replace("checkpoint_seconds: 60", "checkpoint_seconds: 0")
-    path.write_text(text.replace("\nmodels:\n", f"\nmodels:{MODEL}\n"), encoding="utf-8")
+    project.change("models.tested", MODEL)
+    project.change("train.checkpoint_seconds", 0)
     return project
 
 
 def results(project: Project) -> dict[str, bytes]:
     """Read the weights and the history."""
-    history = project.folder / "metrics/quickstart/tested.history.csv"
+    history = project.folder / "metrics/history/tested.csv"
     return bytes_of(project.folder / "data/models/tested") | {"history": history.read_bytes()}
 
 
@@ -77,7 +80,7 @@ def test_killed_ten_times_and_the_same_bits(project: Project) -> None:
     uninterrupted = Project(project.folder)
     uninterrupted.ok(*TRAIN)
     expected = results(project)
-    for path in ("data/models/tested/model.safetensors", "metrics/quickstart/tested.history.csv"):
+    for path in ("data/models/tested/model.safetensors", "metrics/history/tested.csv"):
         (project.folder / path).unlink()
     generator = random.Random(0)  # noqa: S311
     killed = 0
@@ -90,7 +93,7 @@ def test_killed_ten_times_and_the_same_bits(project: Project) -> None:
         assert status == -signal.SIGKILL
         killed += 1
         assert checkpoints(project)
-    assert "goes on from epoch" in project.ok(*TRAIN)
+    assert "continues from epoch" in project.ok(*TRAIN)
     assert results(project) == expected
     assert not checkpoints(project)
 
@@ -100,15 +103,15 @@ def test_killed_ten_times_and_the_same_bits(project: Project) -> None:
     [(signal.SIGINT, 1, 130), (signal.SIGTERM, 1, 143), (signal.SIGTERM, 3, 143)],  # a scheduler's, and torchrun's
 )
 def test_told_to_stop_it_saves_and_says_so(project: Project, how: signal.Signals, times: int, status: int) -> None:
-    with_model(project).replace("params.yaml", "checkpoint_seconds: 0", "checkpoint_seconds: 0.2")
+    with_model(project).change("train.checkpoint_seconds", 0.2)
     returned, output = run_for(project, 0.05, how, times)
     assert returned == status, output
     assert "Traceback" not in output
     (line,) = [line for line in output.splitlines() if "stopped" in line]
     assert line.startswith("tested, seed 3: stopped, saved at epoch ")
-    assert line.endswith("; the next run goes on from there")
+    assert line.endswith("; the next run continues there")
     where = line.partition("saved at ")[2].partition(";")[0]
-    assert f"goes on from {where}" in project.ok(*TRAIN)
+    assert f"continues from {where}" in project.ok(*TRAIN)
 
 
 def test_a_signal_that_comes_too_late_to_be_asked_for_is_not_lost() -> None:
@@ -132,8 +135,8 @@ def test_another_learning_rate_does_not_inherit_weights(project: Project) -> Non
     with_model(project)
     run_for(project, 0.1, signal.SIGKILL)
     assert checkpoints(project)
-    project.replace("params.yaml", "learning_rate: 3e-2", "learning_rate: 2e-2")
-    assert "goes on from" not in project.ok(*TRAIN)
+    project.change("models.tested.training.learning_rate", 0.02)
+    assert "continues from" not in project.ok(*TRAIN)
 
 
 def test_the_key_is_of_parameters_and_code() -> None:
@@ -144,8 +147,21 @@ def test_the_key_is_of_parameters_and_code() -> None:
 def test_edited_code_does_not_inherit_weights(project: Project) -> None:
     with_model(project)
     run_for(project, 0.1, signal.SIGKILL)
-    project.replace("stages/models/conv.py", '"""Convolutional autoencoders."""', '"""Convolutional networks."""')
-    assert "goes on from" not in project.ok(*TRAIN)
+    with (project.folder / "hourglass/networks/conv.py").open("a", encoding="utf-8") as file:
+        file.write("# Edited.\n")
+    assert "continues from" not in project.ok(*TRAIN)
+
+
+@pytest.mark.parametrize("edit", ["checkpoint_seconds", "data", "console"])
+def test_what_changes_no_bit_does_not_start_anew(project: Project, edit: str) -> None:
+    with_model(project)
+    run_for(project, 0.1, signal.SIGKILL)
+    if edit == "console":
+        with (project.folder / "hourglass/console/progress.py").open("a", encoding="utf-8") as file:
+            file.write("# Edited.\n")
+    else:
+        project.change(f"train.{edit}", 30 if edit == "checkpoint_seconds" else "streaming")
+    assert "continues from" in project.ok(*TRAIN)
 
 
 def save_three(folder: Path) -> Checkpoints:
@@ -204,5 +220,5 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
 
 
 def test_one_is_due_when_the_last_is_old_enough(tmp_path: Path) -> None:
-    assert not Checkpoints(tmp_path, seconds=60).due()
-    assert Checkpoints(tmp_path, seconds=0).due()
+    assert not Checkpoints(tmp_path, seconds=60).is_due()
+    assert Checkpoints(tmp_path, seconds=0).is_due()

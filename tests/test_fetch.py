@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.common import config
-from stages.common.errors import UserError
-from stages.datasets.fetch import CHUNK, fetch
+from hourglass.console.errors import UserError
+from hourglass.data.remote.fetch import CHUNK, fetch
+from hourglass.data.remote.remote_file import RemoteFile
 
 from .conftest import Project
 
@@ -22,7 +22,7 @@ SHA256 = (hashlib.sha256(CONTENT).hexdigest(),)
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    """Serve a folder without a word."""
+    """Serve a folder, and log nothing."""
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -30,7 +30,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def serve(handler: Callable[..., SimpleHTTPRequestHandler]) -> Iterator[str]:
-    """Serve on this machine, and give the address."""
+    """Serve on this machine, and yield the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -192,10 +192,8 @@ def test_mirror_comes_first_and_a_failed_stage_leaves_nothing(fresh: Project, tm
     mirror = tmp_path / "mirror"
     (mirror / "olivetti").mkdir(parents=True)
     (mirror / "olivetti" / "olivettifaces.mat").write_bytes(b"not faces")
-    text = (fresh.folder / "params.yaml").read_text(encoding="utf-8")
-    for address in config.load(fresh.folder / "params.yaml").download("olivetti")[0].urls:
-        text = text.replace(address, "http://127.0.0.1:9/olivettifaces.mat")
-    (fresh.folder / "params.yaml").write_text(text, encoding="utf-8")
+    entry = {"file": "olivettifaces.mat", "urls": ["http://127.0.0.1:9/"], "sha256": list(SHA256)}
+    fresh.change("downloads.olivetti", [entry])
     done = fresh.run("python", "-m", "stages.download", "olivetti", mirror=str(mirror))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -204,3 +202,12 @@ def test_mirror_comes_first_and_a_failed_stage_leaves_nothing(fresh: Project, tm
     )
     assert "save it as <folder>/olivetti/olivettifaces.mat and set HOURGLASS_MIRROR=<folder>" in done.stderr
     assert not list((fresh.folder / "data" / "raw").iterdir())
+
+
+def test_what_comes_with_the_dependencies_is_not_looked_for_on_a_mirror() -> None:
+    bundled = RemoteFile(file="a.npy", urls=("package:skimage/data/",))
+    remote = RemoteFile(file="a.npy", urls=("package:skimage/data/", "https://example.org/"))
+    assert bundled.addresses("/mirror/a") == ["package:skimage/data/"]
+    assert remote.addresses("/mirror/a") == ["/mirror/a/", "package:skimage/data/", "https://example.org/"]
+    assert remote.addresses("") == ["package:skimage/data/", "https://example.org/"]
+    assert RemoteFile(file="a.npy").addresses("http://mirror/a/") == ["http://mirror/a/"]

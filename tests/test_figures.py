@@ -1,37 +1,130 @@
 """The pictures show the numbers that they are given."""
 
-import numpy as np
-import pytest
+from dataclasses import replace
+from pathlib import Path
 
-from stages.figures.comparison import Bar, draw_comparison
-from stages.figures.generated import draw_rows, mosaic
-from stages.figures.latents import draw_latents, project
-from stages.figures.reconstructions import draw_reconstructions
-from stages.figures.training_curves import draw_training_curves
-from stages.figures.whole import draw_whole
-from stages.report import Result, to_markdown
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from hourglass.figures import latents, reconstructions, training, variations, whole
+from hourglass.figures.comparison import Bar, draw_comparison
+from hourglass.figures.evaluated import Evaluated, Generated, spread
+from hourglass.figures.rows import draw_rows, mosaic
+from hourglass.figures.style import save
+from stages.plot import drawings
+
+FIGURES = dict(drawings())
+
+
+def evaluated(
+    shape: tuple[int, ...] = (5, 1, 8, 6), latent_dim: int = 3, classes: int = 2, ssim: bool = True
+) -> Evaluated:
+    """Return a generative model's results on random images (N, C, H, W), trained for three epochs."""
+    generator = np.random.default_rng(0)
+
+    def images(*rows: int) -> NDArray[np.uint8]:
+        return generator.integers(0, 256, (*rows, *shape[1:]), dtype=np.uint8)
+
+    count = shape[0]
+    labels = {"index": range(count), "label": [f"class {row % classes}" for row in range(count)]}
+    scores = {"index": range(count), "mse": np.linspace(0.1, 0.2, count)}
+    generated = Generated(
+        images(2), images(latent_dim, 2), images(3), list(range(latent_dim)), [0.5] * latent_dim, [-1.0, 1.0]
+    )
+    return Evaluated(
+        name="cells-vae",
+        originals=images(count),
+        reconstructions=images(count),
+        latents=generator.normal(size=(count, latent_dim)).astype(np.float32),
+        labels=pd.DataFrame(labels | {"source": [f"cells.npy[{row}]" for row in range(count)]}),
+        scores=pd.DataFrame(scores | ({"ssim": np.linspace(0.8, 0.9, count)} if ssim else {})),
+        history=pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [3.0, 2, 1], "val_loss": [4.0, 2, 3]}),
+        about={"tile": None},
+        generated=generated,
+    )
+
+
+def test_the_figures_are_the_files_that_draw() -> None:
+    names = {path.stem for path in Path(training.__file__).parent.glob("*.py")}
+    assert set(FIGURES) == names - {"__init__", "comparison", "evaluated", "rows", "style"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "model",
+    [
+        evaluated(),
+        evaluated((4, 3, 9, 11)),
+        evaluated((1, 1, 1, 1), latent_dim=1, ssim=False),
+        evaluated((3, 1, 4, 4), latent_dim=1, ssim=False),
+        evaluated((40, 3, 120, 4), classes=40),
+        evaluated((30, 1, 8, 8), classes=1),
+    ],
+    ids=["gray", "color", "one pixel", "one number", "large", "no classes"],
+)
+def test_every_figure_is_a_picture_of_every_model(name: str, model: Evaluated, tmp_path: Path) -> None:
+    figure = FIGURES[name](model)
+    if figure is None:
+        assert name == "whole"  # of large images alone
+        return
+    pictures = []
+    for _ in range(2):
+        save(figure, tmp_path / "picture.png")
+        pictures.append((tmp_path / "picture.png").read_bytes())
+        figure = FIGURES[name](model)
+        assert figure is not None
+    assert pictures[0] == pictures[1]
+
+
+def test_figures_are_left_out_where_they_do_not_apply() -> None:
+    model = replace(evaluated(), generated=None, history=evaluated().history[:1])
+    drawn = {name for name, draw in FIGURES.items() if draw(model)}
+    assert {"latents", "reconstructions"} <= drawn
+    assert not drawn & {"training", "whole", "samples", "variations", "interpolation"}
+
+
+def test_chosen_images_are_spread_over_the_whole_split() -> None:
+    assert spread(3, 5) == [0, 1, 2]
+    assert spread(10, 5) == [0, 2, 4, 6, 8]
 
 
 def test_latents_are_projected_on_the_directions_of_most_variance() -> None:
-    generator = np.random.default_rng(0)
-    spread = generator.normal(size=(500, 3)) * [1, 10, 5]
-    points, shares = project((spread + 100).astype(np.float32))
-    assert points.std(axis=0) == pytest.approx(spread.std(axis=0)[[1, 2]], rel=0.05)
+    values = np.random.default_rng(0).normal(size=(500, 3)) * [1, 10, 5]
+    points, shares = latents.project((values + 100).astype(np.float32))
+    assert points.std(axis=0) == pytest.approx(values.std(axis=0)[[1, 2]], rel=0.05)
     assert points.mean(axis=0) == pytest.approx([0, 0], abs=1e-3)
-    variance = spread.var(axis=0)
+    variance = values.var(axis=0)
     assert shares == pytest.approx(variance[[1, 2]] / variance.sum(), rel=0.02)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 1), (7, 1)])
-def test_few_images_and_few_numbers_can_be_drawn(shape: tuple[int, int]) -> None:
-    latents = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    assert project(latents)[0].shape == (shape[0], 2)
-    draw_latents(latents, ["a"] * shape[0], "title").canvas.draw()
+def test_few_images_and_few_numbers_can_be_projected(shape: tuple[int, int]) -> None:
+    assert latents.project(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))[0].shape == (shape[0], 2)
+
+
+def test_a_latent_stands_with_the_label_of_its_image() -> None:
+    model = evaluated((6, 1, 8, 8), classes=3)
+    points, _ = latents.project(model.latents)
+    figure = latents.draw(model)
+    drawn = {dots.get_label(): np.asarray(dots.get_offsets()) for dots in figure.axes[0].collections}
+    assert sorted(map(str, drawn)) == ["class 0", "class 1", "class 2"]
+    np.testing.assert_allclose(drawn["class 1"], points[[1, 4]])
+
+
+def test_without_labels_the_color_is_the_position_in_the_file() -> None:
+    model = evaluated((3, 1, 8, 8), classes=1)
+    model.labels["source"] = ["frames.mat[5]", "frames.mat[2]", "frames.mat[9]"]
+    assert np.asarray(latents.draw(model).axes[0].collections[0].get_array()).tolist() == [5, 2, 9]
+    assert latents.positions(pd.Series(["frames.mat[5]", "photo.png"])) is None
 
 
 def test_the_best_epoch_is_that_of_the_smallest_validation_loss() -> None:
-    losses = {"loss": ([3.0, 2, 1, 0.5], [4.0, 2, 3, 5]), "ssim": ([0.5, 0.6, 0.7, 0.8], [0.4, 0.5, 0.6, 0.55])}
-    figure = draw_training_curves(losses, "title")
+    losses = {"train_loss": [3.0, 2, 1, 0.5], "train_ssim": [0.5, 0.6, 0.7, 0.8]}
+    losses |= {"val_loss": [4.0, 2, 3, 5], "val_ssim": [0.4, 0.5, 0.6, 0.55]}
+    figure = training.draw(replace(evaluated(), history=pd.DataFrame({"epoch": [1, 2, 3, 4]} | losses)))
+    assert figure is not None
     texts = [[text.get_text() for text in legend.get_texts()] for axis in figure.axes if (legend := axis.get_legend())]
     assert [text[-1] for text in texts] == ["2 in the best epoch, 2", "0.5 in the best epoch, 2"]
     assert [axis.get_yscale() for axis in figure.axes] == ["log", "linear"]
@@ -39,46 +132,70 @@ def test_the_best_epoch_is_that_of_the_smallest_validation_loss() -> None:
 
 def test_the_error_map_is_of_values_from_0_to_1() -> None:
     black, white = np.zeros((1, 1, 4, 4), np.uint8), np.full((1, 1, 4, 4), 255, np.uint8)
-    figure = draw_reconstructions(black, white, ["SSIM 0"], "title")
+    figure = reconstructions.draw(replace(evaluated((1, 1, 4, 4)), originals=black, reconstructions=white))
     assert [np.max(np.asarray(figure.axes[row].images[0].get_array())) for row in range(3)] == [0, 255, 1]
 
 
+def test_the_caption_is_the_score_of_the_image() -> None:
+    figure = reconstructions.draw(evaluated((3, 1, 8, 8)))
+    captions = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
+    assert captions == ["SSIM 0.800", "SSIM 0.850", "SSIM 0.900"]
+    assert evaluated(ssim=False).caption(0) == "MSE 0.100"
+
+
 def test_a_whole_image_shows_the_grid_of_its_tiles() -> None:
-    image = np.zeros((3, 10, 9), np.uint8)
-    grid = draw_whole(image, image, "title", "SSIM 1", tile=(4, 3)).axes[0].collections
+    model = evaluated((1, 3, 10, 9))
+    figure = whole.draw(replace(model, about={"tile": [4, 3]}))
+    assert figure is not None
+    grid = figure.axes[0].collections
     across, down = ([segment[0].tolist() for segment in lines.get_segments()] for lines in grid)  # type: ignore[attr-defined]
     assert across == [[-0.5, 3.5], [-0.5, 7.5]]
     assert down == [[2.5, -0.5], [5.5, -0.5]]
-    assert not draw_whole(image, image, "title", "SSIM 1").axes[0].collections
+    assert whole.draw(model) is None
+    large = whole.draw(evaluated((1, 1, 100, 5)))
+    assert large is not None
+    assert not large.axes[0].collections
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_rows_of_images_stand_in_their_order(channels: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 3, channels, 4, 5), dtype=np.uint8)
-    whole = mosaic(images, 2)
-    assert whole.shape == (channels, 2 * 6 - 2, 3 * 7 - 2)
+    together = mosaic(images, 2)
+    assert together.shape == (channels, 2 * 6 - 2, 3 * 7 - 2)
     for row in range(2):
         for column in range(3):
             top, left = 6 * row, 7 * column
-            assert np.array_equal(whole[:, top : top + 4, left : left + 5], images[row, column])
-    assert (whole[:, 4:6] == 255).all()
+            assert np.array_equal(together[:, top : top + 4, left : left + 5], images[row, column])
+    assert (together[:, 4:6] == 255).all()
     axis = draw_rows(images, ["a", "b"], ["x", "y", "z"], "title").axes[0]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["x", "y", "z"]
 
 
-def test_without_labels_the_colour_is_the_position_in_the_file() -> None:
-    latents = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    figure = draw_latents(latents, [""] * 3, "title", [5, 2, 9])
-    assert np.asarray(figure.axes[0].collections[0].get_array()).tolist() == [5, 2, 9]
+def test_a_row_of_variations_is_labeled_with_its_dimension() -> None:
+    figure = variations.draw(evaluated(latent_dim=2))
+    assert figure is not None
+    axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "dimension 0\n0.50 nats",
+        "dimension 1\n0.50 nats",
+    ]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["-1", "1"]
 
 
-def test_a_published_figure_stands_in_the_report_and_in_its_picture() -> None:
-    metrics = {"mse": 0.5, "mae": 0.25, "psnr_db": 3.0, "latent_dim": 4, "bytes_per_image": 16, "compression_ratio": 2}
-    result = Result("cells-dense", "cells", "dense", metrics, {"ssim": "too small"}, {"mse": 0.75}, "their paper")
-    page = to_markdown("Cells", [result])
-    assert "| cells | cells-dense | 4 | 16 | 2.0 | 0.50000 | 0.2500 | 3.00 | - | MSE 0.75 |" in page
-    assert "cells-dense: the published figure is of their paper." in page
-    assert "cells-dense: no SSIM: too small." in page
-    figure = draw_comparison({"cells": [Bar("cells-dense", metrics, {"mse": 0.75}, baseline=False)]}, "title")
+def test_a_published_score_is_a_mark_beside_the_bar() -> None:
+    bars = {"cells": [Bar("cells-dense", {"mse": 0.5}, {"mse": 0.75}, baseline=False)]}
+    figure = draw_comparison(bars, {"mse": "MSE (lower is better)", "ssim": "SSIM (higher is better)"}, "title")
+    assert [axis.get_title(loc="left") for axis in figure.axes] == [
+        "cells: MSE (lower is better)",
+        "cells: SSIM (higher is better)",
+    ]
     assert [np.asarray(line.get_xdata()).tolist() for line in figure.axes[0].lines] == [[0.75]]
+    assert [text.get_text() for text in figure.axes[1].texts] == [" does not apply"]
+
+
+@pytest.mark.parametrize("metrics", [1, 3])
+def test_a_comparison_has_a_panel_for_each_metric(metrics: int) -> None:
+    names = {f"metric {index}": f"Metric {index}" for index in range(metrics)}
+    bars = {"cells": [Bar("cells-pca", dict.fromkeys(names, 0.5), {}, baseline=True)]}
+    assert len(draw_comparison(bars, names, "title").axes) == metrics

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.datasets.images import MAX_PIXELS, BadImageError, Decoder
+from hourglass.data.preparation.raw import BadImageError
+from hourglass.data.readers.folder import MAX_PIXELS, Decoder
 
-GREY, RGB = Decoder(None, "grey"), Decoder(None, "rgb")
+GRAY, RGB = Decoder(None, "gray"), Decoder(None, "rgb")
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -57,7 +58,7 @@ def test_bad_images(tmp_path: Path, name: str, write: Callable[[Path], object], 
     path = tmp_path / name
     write(path)
     with pytest.raises(BadImageError) as refused:
-        GREY(path)
+        GRAY(path)
     assert str(refused.value).startswith(f"{path}: {message}")
     assert "\n" not in str(refused.value)
 
@@ -65,10 +66,10 @@ def test_bad_images(tmp_path: Path, name: str, write: Callable[[Path], object], 
 def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "deep.png"
     Image.fromarray(np.array([[0, 257, 32768, 65535]], np.uint16)).save(path)
-    assert GREY(path).tolist() == [[0, 1, 128, 255]]
+    assert GRAY(path).tolist() == [[0, 1, 128, 255]]
 
 
-def test_cmyk_becomes_the_colour_that_it_prints(tmp_path: Path) -> None:
+def test_cmyk_becomes_the_color_that_it_prints(tmp_path: Path) -> None:
     path = tmp_path / "print.jpg"
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(path, quality=100)  # magenta and yellow ink: red
     red, green, blue = RGB(path)[8, 8].tolist()
@@ -79,7 +80,7 @@ def test_cmyk_becomes_the_colour_that_it_prints(tmp_path: Path) -> None:
 def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
     path = tmp_path / "clear.png"
     Image.fromarray(np.array([[[9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8)).save(path)
-    assert GREY(path).tolist() == [[255, 9]]
+    assert GRAY(path).tolist() == [[255, 9]]
 
 
 def test_a_palette_is_looked_up(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_the_camera_was_held_sideways(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by a quarter, clockwise
     Image.fromarray(np.array([[1, 2, 3], [4, 5, 6]], np.uint8)).save(path, exif=exif)
-    assert GREY(path).tolist() == [[4, 1], [5, 2], [6, 3]]
+    assert GRAY(path).tolist() == [[4, 1], [5, 2], [6, 3]]
 
 
 def test_the_camera_was_held_sideways_and_the_image_is_scaled(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_the_camera_was_held_sideways_and_the_image_is_scaled(tmp_path: Path) ->
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.repeat(np.repeat(np.array([[0, 200]], np.uint8), 8, 0), 4, 1)).save(path, exif=exif)
-    scaled = Decoder((4, 4), "grey", resample="box")(path)
+    scaled = Decoder((4, 4), "gray", resample="box")(path)
     assert scaled[0].tolist() == [0, 0, 0, 0]
     assert scaled[3].tolist() == [200, 200, 200, 200]
 
@@ -111,7 +112,7 @@ def test_a_cameras_second_picture_is_left_aside(tmp_path: Path) -> None:
     noise(16, 16).save(path, format="MPO", save_all=True, append_images=[Image.new("L", (16, 16))])
     with Image.open(path) as image:
         assert (image.format, getattr(image, "n_frames", 1)) == ("MPO", 2)
-    assert GREY(path).std() > 30
+    assert GRAY(path).std() > 30
 
 
 def test_whatever_is_damaged_is_a_bad_image(tmp_path: Path) -> None:
@@ -137,18 +138,18 @@ def test_crop_takes_the_middle_and_stretch_takes_all(tmp_path: Path) -> None:
     pixels = np.zeros((10, 30), np.uint8)
     pixels[:, 10:20] = 200
     Image.fromarray(pixels).save(path)
-    assert np.all(Decoder((5, 5), "grey", resample="box")(path) == 200)
-    stretched = Decoder((5, 6), "grey", resize="stretch", resample="box")(path)
+    assert np.all(Decoder((5, 5), "gray", resample="box")(path) == 200)
+    stretched = Decoder((5, 6), "gray", resize="stretch", resample="box")(path)
     assert stretched[0].tolist() == [0, 0, 200, 200, 0, 0]
 
 
 def test_an_image_of_the_right_size_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "same.png"
     noise(7, 5).save(path)
-    assert np.array_equal(Decoder((7, 5), "grey")(path), np.asarray(noise(7, 5)))
+    assert np.array_equal(Decoder((7, 5), "gray")(path), np.asarray(noise(7, 5)))
 
 
 def test_names_may_have_spaces_and_any_letters(tmp_path: Path) -> None:
     path = tmp_path / "Zoë im Café — 1 ☕.PNG"
     noise(4, 4).save(path)
-    assert GREY(path).shape == (4, 4)
+    assert GRAY(path).shape == (4, 4)

@@ -5,38 +5,43 @@ import pytest
 from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from stages.common.errors import UserError
-from stages.metrics import quality
-from stages.metrics.scores import score
-from stages.metrics.size import size
-from stages.metrics.ssim import ssim
+from hourglass.metrics import quality
+from hourglass.metrics.quality import METRICS
+from hourglass.metrics.scores import join, left_out, mean, score, shortened
+from hourglass.metrics.size import size
+
+Images = NDArray[np.float32]
 
 
 @pytest.fixture
-def noisy(images: NDArray[np.float32]) -> NDArray[np.float32]:
+def noisy(images: Images) -> Images:
     noise = np.random.default_rng(1).normal(0, 0.1, images.shape)
     return np.clip(images + noise, 0, 1).astype(np.float32)
 
 
-def test_ssim_of_colour_is_scikit_images(images: NDArray[np.float32], noisy: NDArray[np.float32]) -> None:
-    # Called as its documentation shows for colour, channels last; the published figures use its defaults.
+def test_ssim_of_color_is_scikit_images(images: Images, noisy: Images) -> None:
+    # Called as its documentation shows for color, channels last; the published figures use its defaults.
     expected = [
         structural_similarity(np.moveaxis(one, 0, -1), np.moveaxis(other, 0, -1), data_range=1, channel_axis=-1)
         for one, other in zip(images, noisy, strict=True)
     ]
-    np.testing.assert_allclose(ssim(images, noisy), expected, rtol=1e-6)
+    np.testing.assert_allclose(quality.ssim(images, noisy), expected, rtol=1e-6)
 
 
-def test_ssim_of_grey_is_scikit_images(images: NDArray[np.float32], noisy: NDArray[np.float32]) -> None:
+def test_ssim_of_gray_is_scikit_images(images: Images, noisy: Images) -> None:
     expected = [
         structural_similarity(one, other, data_range=1) for one, other in zip(images[:, 0], noisy[:, 0], strict=True)
     ]
-    np.testing.assert_allclose(ssim(images[:, :1], noisy[:, :1]), expected, rtol=1e-6)
+    np.testing.assert_allclose(quality.ssim(images[:, :1], noisy[:, :1]), expected, rtol=1e-6)
 
 
-def test_psnr_is_scikit_images(images: NDArray[np.float32], noisy: NDArray[np.float32]) -> None:
+def test_psnr_is_scikit_images(images: Images, noisy: Images) -> None:
     expected = [peak_signal_noise_ratio(one, other, data_range=1) for one, other in zip(images, noisy, strict=True)]
-    np.testing.assert_allclose(quality.psnr_db(quality.mse(images, noisy)), expected, rtol=1e-5)
+    np.testing.assert_allclose(quality.psnr_db(images, noisy), expected, rtol=1e-5)
+
+
+def test_psnr_follows_from_the_mean_squared_error(images: Images, noisy: Images) -> None:
+    np.testing.assert_allclose(quality.psnr_db(images, noisy), 10 * np.log10(1 / quality.mse(images, noisy)))
 
 
 def test_errors_by_hand() -> None:
@@ -46,18 +51,60 @@ def test_errors_by_hand() -> None:
     assert quality.mae(images, reconstructions).tolist() == [0.25, 0.5]
 
 
-def test_a_perfect_reconstruction_has_finite_scores(images: NDArray[np.float32]) -> None:
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_scores_each_image_alone(name: str, images: Images, noisy: Images) -> None:
+    function = METRICS[name].function
+    together = function(images, noisy)
+    assert together.shape == (len(images),)
+    alone = [function(images[index : index + 1], noisy[index : index + 1])[0] for index in range(len(images))]
+    np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_symmetric_and_gets_worse_with_noise(name: str, images: Images, noisy: Images) -> None:
+    metric = METRICS[name]
+    np.testing.assert_allclose(metric.function(images, noisy), metric.function(noisy, images), rtol=1e-6)
+    sign = 1 if metric.better == "higher" else -1
+    perfect = metric.function(images, images)
+    slightly = metric.function(images, (images + (noisy - images) / 4).astype(np.float32))
+    assert np.isfinite(perfect).all()
+    assert (sign * perfect > sign * slightly).all()
+    assert (sign * slightly > sign * metric.function(images, noisy)).all()
+
+
+def test_scores_are_those_of_the_registry(images: Images, noisy: Images) -> None:
+    scores = score(images, noisy)
+    assert list(scores) == list(METRICS)
+    for name, metric in METRICS.items():
+        np.testing.assert_array_equal(scores[name], metric.function(images, noisy))
+
+
+def test_a_perfect_reconstruction_has_finite_scores(images: Images) -> None:
     scores = score(images, images)
     assert all(np.isfinite(values).all() for values in scores.values())
     assert scores["psnr_db"].min() > 85
     np.testing.assert_allclose(scores["ssim"], 1)
 
 
-def test_ssim_of_images_smaller_than_its_window(images: NDArray[np.float32]) -> None:
+def test_ssim_of_images_smaller_than_its_window(images: Images) -> None:
     small = images[:, :, :6, :]
-    with pytest.raises(UserError, match="expected images of at least 7x7 for its window, got 6x11"):
-        ssim(small, small)
-    assert list(score(small, small)) == ["mse", "mae", "psnr_db"]
+    reason = "expected images of at least 7x7 for its window, got 6x11"
+    with pytest.raises(ValueError, match=reason):
+        quality.ssim(small, small)
+    fitting = [name for name, metric in quality.METRICS.items() if not metric.why_not((3, 6, 11))]
+    assert list(score(small, small)) == fitting
+    assert "ssim" not in fitting
+    assert left_out((3, 6, 11))["ssim"] == reason
+    assert "ssim" not in left_out((3, 7, 7))
+
+
+def test_means_are_over_all_images_in_however_many_batches(images: Images, noisy: Images) -> None:
+    batches = [score(images[part], noisy[part]) for part in (slice(0, 7), slice(7, 40))]
+    assert mean(join(batches)) == mean(score(images, noisy))
+
+
+def test_git_holds_four_digits() -> None:
+    assert shortened({"mse": 0.000652996, "psnr_db": 31.8641}) == {"mse": 0.000653, "psnr_db": 31.86}
 
 
 def test_size() -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from ruamel.yaml import YAML
 
+from hourglass.config.document import Params
+from hourglass.console.errors import UserError
+from hourglass.data.preparation import contract
+from hourglass.data.preparation.entry import Preparation
+from hourglass.data.tables import read_table
 from stages import prepare
-from stages.common.errors import UserError
-from stages.common.files import read_csv
-from stages.datasets import contract
 
 from .conftest import ROOT, Project
 
@@ -25,7 +29,7 @@ Settings = dict[str, object]
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty project's folder, and work in it."""
+    """Return an empty project's folder, and work in it."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -37,7 +41,7 @@ def picture(seed: int, height: int = 12, width: int = 16) -> NDArray[np.uint8]:
 
 
 def make_photos(folder: Path, classes: dict[str, int]) -> Path:
-    """Make so many different images in a folder for each class."""
+    """Make different images in a folder for each class."""
     seed = 0
     for label, count in classes.items():
         (folder / label).mkdir(parents=True, exist_ok=True)
@@ -55,10 +59,11 @@ def configure(folder: Path, **settings: object) -> None:
 
 
 def prepared(folder: Path) -> tuple[dict[str, NDArray[np.uint8]], list[dict[str, str]], dict[str, object]]:
-    """Read what came out: the arrays, the labels and the meta data."""
+    """Read what came out: the arrays, the rows of the labels and the meta data."""
     target = folder / "data/prepared/mine"
     arrays = {split: np.load(target / f"{split}.npy") for split in ("train", "val", "test")}
-    return arrays, read_csv(target / "labels.csv"), json.loads((target / "meta.json").read_text(encoding="utf-8"))
+    labels = read_table(target / "labels.csv").to_dict("records")
+    return arrays, cast(list[dict[str, str]], labels), json.loads((target / "meta.json").read_text(encoding="utf-8"))
 
 
 def test_photos_of_mixed_sizes_in_three_lines(workplace: Path) -> None:
@@ -116,8 +121,7 @@ def test_names_as_iiitm_has_them(workplace: Path) -> None:
     for index in range(60):
         name = f"SUB{index // 6 + 1}{emotions[index % 6]}{'FDU'[index % 3]}.jpg"
         Image.fromarray(picture(index, 100, 80)).save(workplace / "photos" / name)
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("\n#iiitm ", "\n")
-    entry = YAML(typ="safe").load(text)["datasets"]["iiitm-face"]
+    entry = Params.load(ROOT / "docs/iiitm.yaml").value("datasets", "iiitm-face")
     configure(workplace, **(entry | {"source": "photos", "size": [100, 80]}))
     prepare.main("mine")
     arrays, labels, meta = prepared(workplace)
@@ -244,6 +248,31 @@ def test_names_with_signs_that_mean_something_elsewhere(workplace: Path) -> None
     assert prepared(workplace)[2]["classes"] == ["a$x_{$b", "c,d", "猫"]
 
 
+def test_a_class_named_na_is_a_class(workplace: Path) -> None:
+    make_photos(workplace / "photos", {"NA": 20, "null": 20, "007": 20})
+    configure(workplace)
+    prepare.main("mine")  # whose contract reads the labels again
+    _, labels, meta = prepared(workplace)
+    assert meta["classes"] == ["007", "NA", "null"]
+    assert {row["label"] for row in labels} == {"007", "NA", "null"}
+    counts = (workplace / "data/prepared/mine/counts.csv").read_text(encoding="utf-8")
+    assert counts == "class,train,val,test\n007,16,2,2\nNA,16,2,2\nnull,16,2,2\n"
+
+
+def test_the_preview_is_drawn_by_the_module_alone(workplace: Path) -> None:
+    make_photos(workplace / "photos", {"a very long name of a class that has no room": 10, "猫": 10})
+    configure(workplace, title="A title that is much too long " * 10, color="rgb")
+    done = run_stage(
+        "prepare", "mine", workplace, after="assert not {'matplotlib', 'hourglass.figures'} & set(sys.modules)"
+    )
+    assert done.returncode == 0, done.stderr
+    with Image.open(workplace / "data/prepared/mine/preview.png") as preview:
+        assert preview.info == {}  # no date, no version: the same picture is the same bytes
+        assert preview.width < 1500
+        edges = np.asarray(preview.convert("L"))[:, [0, -1]]
+    assert edges.min() == 255  # no text is cut off
+
+
 def write_broken(folder: Path) -> None:
     (folder / "broken.jpg").write_bytes(b"")
 
@@ -312,10 +341,10 @@ def test_constant_images_may_be_allowed(workplace: Path) -> None:
 
 
 def run_stage(
-    stage: str, name: str, folder: Path, before: str = "pass", **environment: str
+    stage: str, name: str, folder: Path, before: str = "pass", after: str = "pass", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a stage as DVC does; `before` is code to run between imports and work."""
-    code = f"import sys, stages.common.command, stages.{stage}; {before}; sys.argv = ['{stage}', '{name}']; stages.common.command.run(stages.{stage}.main)"
+    """Run a stage as DVC does; `before` is code to run between imports and work, `after` when it is done."""
+    code = f"import sys, hourglass.console.command, stages.{stage}; {before}; sys.argv = ['{stage}', '{name}']; hourglass.console.command.run(stages.{stage}.main); {after}"
     env = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     return subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True, check=False
@@ -341,9 +370,7 @@ def test_a_folder_that_cannot_be_read(workplace: Path) -> None:
     folder = make_photos(workplace / "photos", {"cats": 5, "secret": 5})
     configure(workplace)
     (folder / "secret").chmod(0)
-    become = (
-        "import os, stages.datasets.folder; os.getuid() == 0 and os.setuid(65534)"  # for root nothing is unreadable
-    )
+    become = "import os, hourglass.data.readers.folder; os.getuid() == 0 and os.setuid(65534)"  # for root nothing is unreadable
     for path in (workplace, *workplace.parents[:3]):
         path.chmod(0o755)
     try:
@@ -352,6 +379,34 @@ def test_a_folder_that_cannot_be_read(workplace: Path) -> None:
         (folder / "secret").chmod(0o755)
     assert done.returncode == 1
     assert done.stderr == "error: expected a folder that can be read, got photos/secret: Permission denied\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"format": "idz"}, "'format' expected a reader's name, got 'idz'; did you mean 'idx'?"),
+        ({"fractions": [0.8, 0.1, 0.2]}, "'fractions' expected train, val and test that add to 1, got 1.1"),
+        ({"fractions": [0.9, 0.1, 0]}, "'fractions' expected a part for every split, got [0.9, 0.1, 0.0]"),
+        ({"split": "official"}, "publisher's training images: expected 0 for test, got 0.1"),
+        ({"color": "grey"}, "expected one of gray, rgb, got 'grey'; did you mean 'gray'?"),
+        ({"licence": "MIT"}, "unknown key 'licence'; did you mean 'license'?"),
+        ({"options": {"white": 1}}, "datasets.mine.options: unknown key 'white'"),
+        ({"options": {"pattern": "("}}, "datasets.mine.options.pattern: expected a regular expression, got '('"),
+    ],
+)
+def test_what_an_entry_may_not_say(workplace: Path, settings: Settings, message: str) -> None:
+    make_photos(workplace / "photos", {".": 9})
+    configure(workplace, **settings)
+    with pytest.raises(UserError) as refused:
+        prepare.main("mine")
+    assert str(refused.value).startswith("params.yaml:")
+    assert message in str(refused.value)
+
+
+def test_an_entry_has_the_shape_of_its_images() -> None:
+    entry = Preparation(source="photos", format="folder", size=(3, 5), color="rgb")
+    assert entry.image_shape == (3, 3, 5)
+    assert Preparation(source="photos", format="folder").image_shape is None
 
 
 def test_the_contract_names_the_file_that_breaks_it(workplace: Path) -> None:
@@ -420,8 +475,14 @@ def test_download_unpacks_archives_and_copies_folders(workplace: Path) -> None:
     assert not (workplace / "data/raw/mine/pets.zip").exists()
 
 
-def test_iiitm_is_one_switch_and_says_how_to_get_it(fresh: Project) -> None:
-    fresh.ok("make", "iiitm")
+def add_iiitm(project: Project) -> None:
+    """Merge the entries of IIITM Face into params.yaml, as docs/iiitm.md says."""
+    project.change("groups.published", {"title": "Published systems"})
+    project.ok("python", "-m", "stages.tools.add", "docs/iiitm.yaml")
+
+
+def test_iiitm_is_one_step_and_says_how_to_get_it(fresh: Project) -> None:
+    add_iiitm(fresh)
     done = fresh.run("python", "-m", "stages.download", "iiitm-face")
     assert done.returncode == 1
     assert "IIITM Face is at IEEE DataPort, doi 10.21227/rers-ck04" in done.stderr
@@ -436,36 +497,29 @@ def test_the_iiitm_system_runs_on_a_folder_of_its_shape(fresh: Project, tmp_path
         emotion, orientation = ("SM", "SU", "SO", "NE", "SA", "YN")[index % 6], "FDU"[index // 6 % 3]
         name = f"SUB{index // 18 + 1}{emotion}{orientation}.jpg"
         Image.fromarray(picture(index, 100, 80)).save(folder / name)
-    fresh.ok("make", "iiitm")
-    fresh.replace("params.yaml", "/path/to/IIITM-Face", str(folder))
-    path = fresh.folder / "params.yaml"
-    before, entry, after = path.read_text(encoding="utf-8").partition("  iiitm-face:\n    title: IIITM")
-    # Small, or one step would take a minute of CPU time.
-    path.write_text(before + entry + after.replace("size: [1000, 800]", "size: [40, 32]", 1), encoding="utf-8")
-    fresh.ok("dvc", "exp", "run", "-S", "models.iiitm-conv.training.epochs=2", "plot@iiitm-conv")
-    metrics = json.loads((fresh.folder / "metrics/published/iiitm-conv.json").read_text(encoding="utf-8"))
-    assert metrics["compression_ratio"] * 4 == 6  # six times fewer numbers, of four bytes each
-    assert len(read_csv(fresh.folder / "metrics/published/iiitm-conv.history.csv")) == 2
-    labels = read_csv(fresh.folder / "data/evaluated/published/iiitm-conv/labels.csv")
-    assert {row["label"] for row in labels} == {"SM", "SU", "SO", "NE", "SA", "YN"}
+    add_iiitm(fresh)
+    downloads = fresh.params()["downloads"]["iiitm-face"]
+    fresh.change("downloads.iiitm-face", [downloads[0] | {"urls": [str(folder)]}])
+    fresh.change("datasets.iiitm-face.size", [40, 32])  # or one step would take a minute of CPU time
+    fresh.ok("dvc", "exp", "run", "-S", "models.iiitm-conv.training.epochs=2", "evaluate@iiitm-conv")
+    evaluated = fresh.folder / "data/evaluated/iiitm-conv"
+    about = json.loads((evaluated / "about.json").read_text(encoding="utf-8"))
+    assert about["compression_ratio"] * 4 == 6  # six times fewer numbers, of four bytes each
+    assert len(read_table(fresh.folder / "metrics/history/iiitm-conv.csv")) == 2
+    assert set(read_table(evaluated / "labels.csv")["label"]) == {"SM", "SU", "SO", "NE", "SA", "YN"}
 
 
 def test_own_photos_run_from_prepare_to_report(fresh: Project, tmp_path: Path) -> None:
     photos = make_photos(tmp_path / "my photos", {"cats": 20, "dogs": 20})
-    fresh.replace(
-        "params.yaml",
-        "\ndatasets:\n",
-        f"\ndatasets:\n  pets:\n    source: {photos}\n    format: folder\n    size: [16, 16]\n",
-    )
-    fresh.replace(
-        "params.yaml",
-        "\nmodels:\n",
-        "\nmodels:\n  pets-pca: {group: pets, dataset: pets, family: pca, network: {latent_dim: 4}, training: {}}\n",
-    )
-    fresh.replace("params.yaml", "\ngroups:\n", "\ngroups:\n  pets: {title: Pets}\n")
-    everything = {"prepare@pets", "train@pets-pca", "evaluate@pets-pca", "plot@pets-pca", "report@pets"}
-    assert fresh.repro("report@pets") == everything
-    assert "| pets | pets-pca | 4 |" in (fresh.folder / "metrics/reports/pets.md").read_text(encoding="utf-8")
+    fresh.change("datasets.pets", {"source": str(photos), "format": "folder", "size": [16, 16]})
+    model = {"group": "pets", "dataset": "pets", "family": "pca", "network": {"latent_dim": 4}, "training": {}}
+    fresh.change("models.pets-pca", model)
+    fresh.change("groups.pets", {"title": "Pets"})
+    fresh.ok("python", "-m", "stages.check")
+    stages = {"prepare@pets", "train@pets-pca", "evaluate@pets-pca", "plot@pets-pca", "report@pets"}
+    assert fresh.repro("report@pets") >= stages
+    report = (fresh.folder / "metrics/reports/pets.md").read_text(encoding="utf-8")
+    assert "| pets | pets-pca | 4 |" in re.sub(" +", " ", report)
     # The folder is a dependency: what is added to it is seen.
     assert fresh.repro("report@pets") == set()
     Image.fromarray(picture(999)).save(photos / "cats" / "new.png")

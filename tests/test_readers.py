@@ -1,4 +1,4 @@
-"""Readers give back what is in a file, and refuse a file that is not what it says."""
+"""Readers return what is in a file, and refuse a file that is not what it says."""
 
 import contextlib
 import gzip
@@ -11,14 +11,16 @@ import pytest
 import scipy.io
 from numpy.typing import NDArray
 
-from stages.common.errors import UserError
-from stages.datasets import csv, idx, matlab, npy
-from stages.datasets.raw import RawImages, Target
+from hourglass.config.keywords import section
+from hourglass.console.errors import UserError
+from hourglass.data.preparation.formats import reader, readers
+from hourglass.data.preparation.raw import RawImages, Target
+from hourglass.data.readers import csv, folder, idx, matlab, npy
 
-from .conftest import DATASETS, needs_mirror
+from .conftest import DATASETS, Project, needs_mirror
 
 SIZE = (3, 5)
-TARGET = Target(SIZE, "grey")
+TARGET = Target(SIZE, "gray")
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def test_csv(tmp_path: Path) -> None:
     rows = np.arange(12).reshape(2, 6)
     table = np.hstack([rows, [[7], [3]]])
     np.savetxt(tmp_path / "images.csv", table, delimiter=",")
-    raw = csv.read(tmp_path, Target((2, 3), "grey"), white=11)
+    raw = csv.read(tmp_path, Target((2, 3), "gray"), white=11)
     assert np.array_equal(stacked(raw), np.rint(rows / 11 * 255).reshape(2, 2, 3))
     assert raw.labels == ["7", "3"]
 
@@ -103,7 +105,7 @@ def test_csv(tmp_path: Path) -> None:
 def test_bad_csv(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "images.csv").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
-        csv.read(tmp_path, Target((2, 3), "grey"), white=11)
+        csv.read(tmp_path, Target((2, 3), "gray"), white=11)
 
 
 def test_npy(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -147,7 +149,7 @@ def test_npy_of_nan(tmp_path: Path) -> None:
 
 def test_csv_labels_are_whole_numbers_however_large(tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_text("1,2,3,4,5,6,1000001\n1,2,3,4,5,7,1000002\n", encoding="utf-8")
-    assert csv.read(tmp_path, Target((2, 3), "grey"), white=255).labels == ["1000001", "1000002"]
+    assert csv.read(tmp_path, Target((2, 3), "gray"), white=255).labels == ["1000001", "1000002"]
 
 
 def test_matlab_that_is_damaged(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -157,17 +159,17 @@ def test_matlab_that_is_damaged(tmp_path: Path, pixels: NDArray[np.uint8]) -> No
     for at in range(128, len(whole), 7):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
         with contextlib.suppress(UserError):
-            matlab.read(tmp_path, TARGET, "faces", column_major=False)
+            matlab.read(tmp_path, TARGET, variable="faces", column_major=False)
     path.write_bytes(whole[:100])
     with pytest.raises(UserError, match="expected a MATLAB file"):
-        matlab.read(tmp_path, TARGET, "faces", column_major=False)
+        matlab.read(tmp_path, TARGET, variable="faces", column_major=False)
 
 
 @pytest.mark.parametrize("column_major", [True, False])
 def test_matlab(tmp_path: Path, pixels: NDArray[np.uint8], column_major: bool) -> None:
     columns = (pixels.transpose(0, 2, 1) if column_major else pixels).reshape(6, -1).T
     scipy.io.savemat(tmp_path / "images.mat", {"faces": columns})
-    raw = matlab.read(tmp_path, TARGET, "faces", column_major=column_major, images_per_class=3)
+    raw = matlab.read(tmp_path, TARGET, variable="faces", column_major=column_major, images_per_class=3)
     assert np.array_equal(stacked(raw), pixels)
     assert raw.labels == ["0", "0", "0", "1", "1", "1"]
 
@@ -175,19 +177,19 @@ def test_matlab(tmp_path: Path, pixels: NDArray[np.uint8], column_major: bool) -
 def test_matlab_without_the_variable(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "images.mat", {"ff": np.zeros((15, 2), np.uint8)})
     with pytest.raises(UserError, match="expected the variable 'faces', got: ff"):
-        matlab.read(tmp_path, TARGET, "faces", column_major=False, images_per_class=None)
+        matlab.read(tmp_path, TARGET, variable="faces", column_major=False, images_per_class=None)
 
 
 def test_matlab_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "images.mat").write_bytes(b"<html>not found</html>" * 20)
     with pytest.raises(UserError, match="expected a MATLAB file"):
-        matlab.read(tmp_path, TARGET, "faces", column_major=False, images_per_class=None)
+        matlab.read(tmp_path, TARGET, variable="faces", column_major=False, images_per_class=None)
 
 
 @needs_mirror
 def test_olivetti_faces_are_upright_and_of_the_right_pixels() -> None:
     raw = matlab.read(
-        Path(DATASETS) / "olivetti", Target((64, 64), "grey"), "faces", column_major=True, images_per_class=10
+        Path(DATASETS) / "olivetti", Target((64, 64), "gray"), variable="faces", column_major=True, images_per_class=10
     )
     faces = stacked(raw)
     # The digest of the pixels as they lie in the file is upstream's, from the project's design.
@@ -196,3 +198,63 @@ def test_olivetti_faces_are_upright_and_of_the_right_pixels() -> None:
     # A face looks like its mirror image from side to side, and not from top to bottom.
     mean = faces.mean(axis=0)
     assert np.abs(mean - mean[:, ::-1]).mean() < np.abs(mean - mean[::-1]).mean() / 2
+
+
+@pytest.mark.parametrize("name", readers())
+def test_the_options_of_every_reader_are_explained(name: str) -> None:
+    read = reader(name)
+    assert read.__doc__ is not None
+    for key in section(read).model_fields:
+        assert f"        {key}: " in read.__doc__, f"{name} does not explain {key}"
+
+
+def test_folder_refuses_what_is_no_regular_expression() -> None:
+    for key in ("pattern", "test"):
+        with pytest.raises(ValueError, match=r"expected a regular expression, got '\(' \("):
+            section(folder.read)(**{key: "("})
+
+
+def test_labels_of_a_pattern_need_a_group(tmp_path: Path) -> None:
+    for pattern in (None, "SUB(?P<group>.*)"):
+        with pytest.raises(UserError, match=r"`labels: pattern` expects a `pattern` with a group \(\?P<label>"):
+            folder.read(tmp_path, TARGET, labels="pattern", pattern=pattern)
+
+
+READER = '''
+from pathlib import Path
+
+import numpy as np
+
+from hourglass.config.types import Count
+from hourglass.data.preparation.raw import RawImages, Target, numbered, only_file
+
+
+def read(folder: Path, target: Target, *, header_bytes: Count = 4) -> RawImages:
+    """Read one file of bytes.
+
+    Args:
+        folder: The upstream files.
+        target: Its size is that of the images.
+        header_bytes: Skipped.
+    """
+    path = only_file(folder, "*.raw")
+    images = np.fromfile(path, np.uint8, offset=header_bytes).reshape(-1, *target.stated_size(path))
+    return RawImages(images, numbered(path, len(images)))
+'''
+
+
+def test_a_reader_is_one_file(fresh: Project, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 4, 6), np.uint8)
+    (tmp_path / "upstream").mkdir()
+    (tmp_path / "upstream/images.raw").write_bytes(b"12345678" + pixels.tobytes())
+    (fresh.folder / "hourglass/data/readers/bytes.py").write_text(READER, encoding="utf-8")
+    entry = {"source": str(tmp_path / "upstream"), "format": "bytes", "size": [4, 6], "options": {"header_bytes": 8}}
+    fresh.change("datasets.mine", entry)
+    fresh.ok("python", "-m", "stages.check")
+    fresh.ok("python", "-m", "stages.prepare", "mine")
+    prepared = [np.load(fresh.folder / f"data/prepared/mine/{split}.npy") for split in ("train", "val", "test")]
+    assert [len(images) for images in prepared] == [16, 2, 2]
+    assert {image.tobytes() for images in prepared for image in images} == {image.tobytes() for image in pixels}
+    fresh.change("datasets.mine.options", {"header_byte": 8})
+    done = fresh.run("python", "-m", "stages.prepare", "mine")
+    assert "datasets.mine.options: unknown key 'header_byte'; did you mean 'header_bytes'?" in done.stderr

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.common.errors import UserError
-from stages.datasets import splits
+from hourglass.console.errors import UserError
+from hourglass.data.preparation import splits
 
 THIRDS = (0.8, 0.1, 0.1)
 
@@ -64,7 +64,7 @@ def test_official_needs_a_publisher() -> None:
 
 
 def linked(count: int, *clusters: list[int]) -> splits.Indices:
-    """Give every image its own number, but those of a cluster the number of its first."""
+    """Return a number for each image: its own, but for those of a cluster that of its first."""
     copies = np.arange(count)
     for cluster in clusters:
         copies[cluster] = cluster[0]

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from stages.common.errors import UserError
-from stages.models.base.families import build
-from stages.models.base.tiling import join, split
-from stages.models.tiles import Tiles
+from hourglass.console.errors import UserError
+from hourglass.networks.base.families import build
+from hourglass.networks.base.tiling import join, split
+from hourglass.networks.tiles import Tiles
 
 SIZES = [(1, 8, 8), (3, 9, 7), (1, 5, 16), (2, 1, 1)]
 
@@ -35,35 +35,66 @@ def test_beyond_the_edge_the_edge_goes_on() -> None:
 
 
 def test_a_tile_is_coded_by_itself() -> None:
-    model = build("tiles", (1, 8, 8), {"tile": (4, 4), "tile_latent_dim": 3, "hidden": (5,)})
+    network = build("tiles", (1, 8, 8), {"tile": (4, 4), "tile_latent_dim": 3, "hidden": (5,)})
     images = torch.rand(1, 1, 8, 8)
     changed = images.clone()
     changed[:, :, 4:, 4:] = 0  # the last of four
-    before, after = model.encode(images), model.encode(changed)
-    assert model.latent_dim == 12
+    before, after = network.encode(images), network.encode(changed)
+    assert network.latent_dim == 12
     assert torch.equal(before[:, :9], after[:, :9])
     assert not torch.equal(before[:, 9:], after[:, 9:])
 
 
 def test_the_loss_of_tiles_is_that_of_images_that_they_fill() -> None:
-    model = build("tiles", (1, 8, 8), {"tile": (4, 4), "tile_latent_dim": 3})
-    assert isinstance(model, Tiles)
+    network = build("tiles", (1, 8, 8), {"tile": (4, 4), "tile_latent_dim": 3})
+    assert isinstance(network, Tiles)
     images = torch.rand(5, 1, 8, 8)
-    whole = torch.nn.functional.mse_loss(model(images), images)
-    assert model.losses(model.examples(images))["loss"].item() == pytest.approx(whole.item(), rel=1e-5)
+    whole = torch.nn.functional.mse_loss(network(images), images)
+    assert network.losses(network.examples(images))["loss"].item() == pytest.approx(whole.item(), rel=1e-5)
 
 
 def test_the_published_convolutional_tiles_take_36_numbers_for_64() -> None:
-    network = {
+    keywords = {
         "tile": (8, 8),
         "encoder": [{"filters": 64, "padding": "valid"}, {"filters": 1}],
         "decoder": [{"filters": 64, "padding": "valid", "transposed": True}],
     }
-    model = build("tiles", (1, 256, 256), network)
-    assert model.latent_dim == 36 * 1024
-    assert model(torch.rand(1, 1, 256, 256)).shape == (1, 1, 256, 256)
+    network = build("tiles", (1, 256, 256), keywords)
+    assert network.latent_dim == 36 * 1024
+    assert network(torch.rand(1, 1, 256, 256)).shape == (1, 1, 256, 256)
 
 
 def test_a_decoder_that_gives_another_tile_is_one_line() -> None:
-    with pytest.raises(UserError, match="expected a decoder that gives"):
+    with pytest.raises(UserError, match="expected a decoder with an output of 8x8, got 4x4"):
         build("tiles", (1, 8, 8), {"tile": (8, 8), "encoder": [{"filters": 4, "pool": 2}], "decoder": []})
+
+
+CONV: dict[str, object] = {"encoder": [{"filters": 1}], "decoder": []}
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {},
+        {"hidden": [5]},
+        {"decoder": [{"filters": 1}]},
+        CONV | {"hidden": [5]},
+        CONV | {"tile_latent_dim": 3},
+    ],
+    ids=str,
+)
+def test_a_tile_has_one_network(keywords: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="network: expected `hidden` and `tile_latent_dim`, or `encoder` and `decoder`"):
+        build("tiles", (1, 8, 8), {"tile": (4, 4)} | keywords)
+
+
+def test_the_activation_of_a_dense_latent_needs_one() -> None:
+    with pytest.raises(UserError, match="'latent_activation' is of a dense latent: expected `tile_latent_dim`"):
+        build("tiles", (1, 8, 8), {"tile": (4, 4), "latent_activation": "relu"} | CONV)
+
+
+def test_losses_have_to_fit_the_tiles() -> None:
+    keywords = {"tile_latent_dim": 3, "loss": {"ssim": 1}}
+    assert build("tiles", (1, 8, 8), {"tile": (7, 7)} | keywords).latent_dim == 4 * 3
+    with pytest.raises(UserError, match=r"network: loss 'ssim': expected images of at least 7x7 .*, got 4x7"):
+        build("tiles", (1, 8, 8), {"tile": (4, 7)} | keywords)

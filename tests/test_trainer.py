@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,16 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.common.errors import UserError
-from stages.models.base.autoencoder import Autoencoder, Solvable
-from stages.models.base.device import can_compile
-from stages.models.base.families import build
-from stages.training.batches import Resident
-from stages.training.distributed import Processes
-from stages.training.objective import Objective, mean_losses
-from stages.training.optimizers import make_optimizer
-from stages.training.schedules import make_schedule
-from stages.training.trainer import Row, Trainer
+from hourglass.console.errors import UserError
+from hourglass.inference.device import can_compile
+from hourglass.networks.base.autoencoder import Autoencoder, Solvable
+from hourglass.networks.base.families import build
+from hourglass.training.batches import Resident
+from hourglass.training.distributed import ProcessGroup
+from hourglass.training.objective import Objective, mean_losses
+from hourglass.training.optimizers import OPTIMIZERS
+from hourglass.training.schedules import SCHEDULES, Schedule
+from hourglass.training.trainer import Row, Trainer
 
 SHAPE = (3, 9, 11)
 CPU = torch.device("cpu")
@@ -37,11 +39,12 @@ def make_trainer(
     learning_rate: float = 3e-3,
     optimizer: str = "adam",
     clip_norm: float | None = None,
-    **schedule: dict[str, Any],
+    schedule: str | None = None,
+    options: Mapping[str, float] = MappingProxyType({}),
 ) -> Trainer:
-    """Make a trainer for 30 images in batches of 8."""
-    rule = make_optimizer(optimizer, model.parameters(), learning_rate)
-    rate = make_schedule(rule, 4 * epochs, **schedule)
+    """Return a trainer for 30 images in batches of 8; `options` are those of the schedule."""
+    rule = OPTIMIZERS[optimizer](model.parameters(), learning_rate)
+    rate = SCHEDULES[schedule](rule, 4 * epochs, **options) if schedule else Schedule()
     return Trainer(model, rule, rate, epochs=epochs, batch_size=8, patience=patience, clip_norm=clip_norm)
 
 
@@ -51,7 +54,7 @@ def fit(trainer: Trainer, images: NDArray[np.float32], **hooks: Any) -> list[Row
 
 
 def validate(model: Autoencoder, images: Resident, batch_size: int) -> float:
-    return mean_losses(Objective(model.eval()), images, batch_size, Processes())["loss"]
+    return mean_losses(Objective(model.eval()), images, batch_size, ProcessGroup())["loss"]
 
 
 def dense(latent_dim: int = 4, **network: object) -> Autoencoder:
@@ -91,10 +94,10 @@ def test_what_is_trained_on_is_augmented_and_what_is_validated_is_not(images: ND
     trainer.augment = black
     history = fit(trainer, images)
     assert seen == [8, 8, 8, 6] * 2
-    zeros = trainer.model.losses(torch.zeros(1, *SHAPE))["loss"].item()
+    zeros = trainer.network.losses(torch.zeros(1, *SHAPE))["loss"].item()
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert abs(zeros - history[-1]["train_loss"]) < history[0]["train_loss"]
-    assert validate(trainer.model, as_bytes(images[30:]), 8) == pytest.approx(history[-1]["val_loss"])
+    assert validate(trainer.network, as_bytes(images[30:]), 8) == pytest.approx(history[-1]["val_loss"])
 
 
 def test_the_history_is_of_the_weights_that_it_names(images: NDArray[np.float32]) -> None:
@@ -132,7 +135,7 @@ def sgd(model: Autoencoder, learning_rate: float, epochs: int, patience: int | N
 
 
 def run_scripted(val_losses: list[float], patience: int | None) -> tuple[int, float]:
-    """Give how many epochs ran, and the weight afterwards: one step an epoch, each adding 1."""
+    """Return how many epochs ran, and the weight afterwards: one step an epoch, each adding 1."""
     model = Scripted(val_losses)
     history = sgd(model, 1.0, len(val_losses), patience).fit(FOUR, FOUR)
     return len(history), model.steps.item()
@@ -183,11 +186,11 @@ def test_what_was_saved_before_a_loss_exploded_is_good() -> None:
     eight_batches = Resident(np.zeros((32, *SHAPE), np.uint8), CPU)
     trainer = sgd(Diverging([]), 1.0, epochs=3)
 
-    def save(state: dict[str, Any], wished: int) -> None:
-        saved.append((state["model"]["steps"].item(), len(state["history"]) * 4 + state["step"]))
+    def save(state: dict[str, Any], signal: int) -> None:
+        saved.append((state["network"]["steps"].item(), len(state["history"]) * 4 + state["step"]))
 
     with pytest.raises(UserError, match="epoch 2, step 2"):
-        trainer.fit(eight_batches, FOUR, wish=lambda: 1, save=save)
+        trainer.fit(eight_batches, FOUR, should_save=lambda: True, save=save)
     assert saved[-1] == (-5, 5)  # the step before
 
 
@@ -198,7 +201,9 @@ def test_weights_that_are_no_numbers_are_never_saved() -> None:
 
     saved = []
     with pytest.raises(UserError, match="expected finite weights, got others in epoch 1, step 1"):
-        sgd(Exploding([1.0]), 1e10, epochs=1).fit(FOUR, FOUR, wish=lambda: 1, save=lambda *state: saved.append(state))
+        sgd(Exploding([1.0]), 1e10, epochs=1).fit(
+            FOUR, FOUR, should_save=lambda: True, save=lambda *state: saved.append(state)
+        )
     assert saved == []
 
 
@@ -227,14 +232,14 @@ def test_clipping_bounds_the_step() -> None:
 
 def test_a_plateau_halves_the_learning_rate(images: NDArray[np.float32]) -> None:
     model = Scripted([5, 4, 4, 4, 4, 4, 4])
-    trainer = make_trainer(model, 7, learning_rate=1.0, plateau={"factor": 0.5, "patience": 2, "minimum": 0.3})
+    trainer = make_trainer(model, 7, learning_rate=1.0, schedule="plateau", options={"patience": 2, "minimum": 0.3})
     rates = [row["learning_rate"] for row in trainer.fit(FOUR, FOUR)]
     assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.3]  # after two epochs without gain each; 0.25 is below the minimum
 
 
 def test_one_cycle_rises_to_the_rate_and_falls_to_nothing(images: NDArray[np.float32]) -> None:
     rates: list[float] = []
-    trainer = make_trainer(dense(), 5, learning_rate=0.1, one_cycle={"warmup": 0.25})
+    trainer = make_trainer(dense(), 5, learning_rate=0.1, schedule="one_cycle", options={"warmup": 0.25})
     fit(trainer, images, on_batch=lambda count: rates.append(trainer.optimizer.param_groups[0]["lr"]))
     assert len(rates) == 20
     assert max(rates) == pytest.approx(0.1, rel=0.02)
@@ -244,8 +249,8 @@ def test_one_cycle_rises_to_the_rate_and_falls_to_nothing(images: NDArray[np.flo
 
 @pytest.mark.parametrize(("steps", "warmup"), [(1, 0.3), (1, 0.5), (3, 0.25), (4, 0.1), (9, 0.1)])
 def test_one_cycle_has_room_in_a_few_steps(steps: int, warmup: float) -> None:
-    optimizer = make_optimizer("adamw", dense().parameters(), 0.1)
-    schedule = make_schedule(optimizer, steps, one_cycle={"warmup": warmup})
+    optimizer = OPTIMIZERS["adamw"](dense().parameters(), 0.1)
+    schedule = SCHEDULES["one_cycle"](optimizer, steps, warmup=warmup)
     rates = []
     for _ in range(steps):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -257,29 +262,13 @@ def test_one_cycle_has_room_in_a_few_steps(steps: int, warmup: float) -> None:
 
 def test_optimizers_get_what_the_recipe_says() -> None:
     parameters = list(dense().parameters())
-    assert make_optimizer("adadelta", parameters, 1.0, rho=0.8).defaults["rho"] == 0.8
-    assert make_optimizer("adadelta", parameters, 1.0).defaults["rho"] == 0.9
-    adam = make_optimizer("adam", parameters, 0.5, betas=(0.5, 0.6))
+    assert OPTIMIZERS["adadelta"](parameters, 1.0, rho=0.8).defaults["rho"] == 0.8
+    assert OPTIMIZERS["adadelta"](parameters, 1.0).defaults["rho"] == 0.9
+    adam = OPTIMIZERS["adam"](parameters, 0.5, betas=(0.5, 0.6))
     assert (adam.defaults["lr"], adam.defaults["betas"]) == (0.5, (0.5, 0.6))
-    assert make_optimizer("adam", parameters, 0.5).defaults["betas"] == (0.9, 0.999)
+    assert OPTIMIZERS["adam"](parameters, 0.5).defaults["betas"] == (0.9, 0.999)
 
-    assert make_optimizer("adamw", parameters, 0.5, weight_decay=0.2).defaults["weight_decay"] == 0.2
-
-
-@pytest.mark.parametrize("name", ["adam", "adamw", "adadelta"])
-def test_optimizers_step_as_those_of_torch(name: str) -> None:
-    runs = []
-    for compiled in (False, True):  # the second is torch's own class
-        model = dense()
-        optimizer = make_optimizer(name, model.parameters(), 0.1, compiled=compiled)
-        for _ in range(3):
-            optimizer.zero_grad()
-            model.losses(torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0)))["loss"].backward()
-            optimizer.step()
-        runs.append((model.state_dict(), optimizer.state_dict()["state"]))
-    assert_same(runs[0][0], runs[1][0])
-    for one, other in zip(runs[0][1].values(), runs[1][1].values(), strict=True):
-        assert_same(one, other)
+    assert OPTIMIZERS["adamw"](parameters, 0.5, weight_decay=0.2).defaults["weight_decay"] == 0.2
 
 
 class Noisy(Scripted):
@@ -290,7 +279,7 @@ class Noisy(Scripted):
 
 
 def weights_of(trainer: Trainer) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
 
 
 def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
@@ -318,7 +307,7 @@ NORMED = {
     "stop", [*range(6), *range(18, 24)]
 )  # of six places in an epoch: four steps, two of validation
 @pytest.mark.parametrize(
-    "schedule", [{}, {"plateau": {"factor": 0.5, "patience": 1, "minimum": 0}}, {"one_cycle": {"warmup": 0.3}}], ids=str
+    "schedule", [{}, {"schedule": "plateau", "options": {"patience": 1}}, {"schedule": "one_cycle"}], ids=str
 )
 def test_a_run_that_goes_on_from_a_state_ends_with_the_same_bits(
     images: NDArray[np.float32], stop: int, schedule: dict[str, Any]
@@ -331,13 +320,13 @@ def test_a_run_that_goes_on_from_a_state_ends_with_the_same_bits(
     states: list[dict[str, Any]] = []
     broken = trainer()
 
-    def save(state: dict[str, Any], wished: int) -> None:
+    def save(state: dict[str, Any], signal: int) -> None:
         states.append(state)
         raise KeyboardInterrupt
 
     steps = iter(range(stop))
     with pytest.raises(KeyboardInterrupt):
-        fit(broken, images, wish=lambda: next(steps, None) is None, save=save)
+        fit(broken, images, should_save=lambda: next(steps, None) is None, save=save)
     resumed = trainer()
     resumed.load_state_dict(states[0])
     assert fit(resumed, images) == history
@@ -351,7 +340,7 @@ def test_a_compiled_run_that_goes_on_ends_with_the_same_bits(images: NDArray[np.
 
     def trainer() -> Trainer:
         model = dense()
-        rule = make_optimizer("adam", model.parameters(), 1e-2, compiled=True)
+        rule = OPTIMIZERS["adam"](model.parameters(), 1e-2)
         return Trainer(model, rule, epochs=3, batch_size=8, compiled=True)
 
     states: list[dict[str, Any]] = []
@@ -359,7 +348,7 @@ def test_a_compiled_run_that_goes_on_ends_with_the_same_bits(images: NDArray[np.
     history = fit(
         whole,
         images,
-        wish=lambda: whole.epoch == 2 and whole.step == 3,
+        should_save=lambda: whole.epoch == 2 and whole.step == 3,
         save=lambda state, _: states.append(copy.deepcopy(state)),
     )
     resumed = trainer()
@@ -399,7 +388,7 @@ def test_memory_is_flat_over_epochs(images: NDArray[np.float32]) -> None:
 def test_channels_last_computes_the_same(images: NDArray[np.float32]) -> None:
     def train(channels_last: bool) -> list[Row]:
         model = build("conv", SHAPE, NORMED)
-        rule = make_optimizer("adam", model.parameters(), 1e-3)
+        rule = OPTIMIZERS["adam"](model.parameters(), 1e-3)
         trainer = Trainer(model, rule, epochs=3, batch_size=8, channels_last=channels_last)
         assert model.encoder[0].weight.is_contiguous(memory_format=torch.channels_last) == channels_last  # type: ignore[index,union-attr]
         return fit(trainer, images)

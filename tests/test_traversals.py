@@ -1,8 +1,8 @@
-"""Latents that no image gave lie where they are said to lie."""
+"""Latents that come from no image are samples, variations and interpolations as described."""
 
 import torch
 
-from stages.models.traversals import farthest, interpolation, samples, variations
+from hourglass.inference.traversals import farthest, interpolation, samples, variations
 
 
 def test_samples_are_of_the_standard_normal_distribution_and_the_same_every_time() -> None:

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from stages.common.errors import UserError
-from stages.evaluate import generate
-from stages.models.base.families import build
-from stages.models.vae import VAE, divergence
+from hourglass.console.errors import UserError
+from hourglass.inference.generate import generate
+from hourglass.networks.base.families import build
+from hourglass.networks.vae import VAE, divergence
 
 FREY = {
     "latent_dim": 20,
@@ -21,19 +21,19 @@ FREY = {
 
 
 def frey(**more: object) -> VAE:
-    model = build("vae", (1, 28, 20), FREY | more)
-    assert isinstance(model, VAE)
-    return model
+    network = build("vae", (1, 28, 20), FREY | more)
+    assert isinstance(network, VAE)
+    return network
 
 
 def test_it_is_the_published_network() -> None:
-    model = frey()
-    assert model.mean.in_features == model.log_variance.in_features == 768  # 3 x 2 x 128
-    assert model.mean.out_features == 20
+    network = frey()
+    assert network.mean.in_features == network.log_variance.in_features == 768  # 3 x 2 x 128
+    assert network.mean.out_features == 20
     sizes: list[tuple[int, ...]] = []
-    for layer in model.decoder:
+    for layer in network.decoder:
         layer.register_forward_hook(lambda layer, inputs, output: sizes.append(tuple(output.shape[1:])))
-    model.decode(torch.zeros(1, 20))
+    network.decode(torch.zeros(1, 20))
     assert [size for size in sizes if len(size) == 3][1:] == [
         *[(128, 3, 2), (64, 6, 4), (64, 6, 4), (32, 12, 8), (32, 12, 8), (1, 24, 16), (1, 28, 20)]
     ]
@@ -47,23 +47,23 @@ def test_divergence_is_that_of_normal_distributions() -> None:
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 def test_the_loss_is_the_bound_summed_over_pixels_and_dimensions(beta: float) -> None:
-    model, images = frey(beta=beta).eval(), torch.rand(3, 1, 28, 20)
-    losses = model.losses(images)
-    likelihood = Bernoulli(model(images), validate_args=False).log_prob(images)
+    network, images = frey(beta=beta).eval(), torch.rand(3, 1, 28, 20)
+    losses = network.losses(images)
+    likelihood = Bernoulli(network(images), validate_args=False).log_prob(images)
     assert losses["reconstruction"].item() == pytest.approx(-likelihood.sum().item() / 3, rel=1e-4)
     assert losses["loss"].item() == pytest.approx((losses["reconstruction"] + beta * losses["kl"]).item())
     assert losses["kl"].item() > 0
 
 
 def test_training_draws_from_the_distribution_of_each_image() -> None:
-    model, images = frey(), torch.rand(3, 1, 28, 20)
-    nn.init.normal_(model.log_variance.bias)  # standard deviations that differ from one dimension to the next
+    network, images = frey(), torch.rand(3, 1, 28, 20)
+    nn.init.normal_(network.log_variance.bias)  # standard deviations that differ from one dimension to the next
     torch.manual_seed(7)
-    losses = model.train().losses(images)
+    losses = network.train().losses(images)
     torch.manual_seed(7)
-    features = model.encoder(images)
-    latents = Normal(model.mean(features), (model.log_variance(features) / 2).exp()).rsample()
-    likelihood = Bernoulli(model.decode(latents), validate_args=False).log_prob(images)
+    features = network.encoder(images)
+    latents = Normal(network.mean(features), (network.log_variance(features) / 2).exp()).rsample()
+    likelihood = Bernoulli(network.decode(latents), validate_args=False).log_prob(images)
     assert losses["reconstruction"].item() == pytest.approx(-likelihood.sum().item() / 3, rel=1e-4)
 
 
@@ -74,16 +74,16 @@ def test_a_decoder_that_does_not_fit_is_one_line() -> None:
 
 
 def test_an_endless_divergence_is_one_line(tmp_path: Path) -> None:
-    model = frey()
-    nn.init.constant_(model.log_variance.bias, 1e4)  # as a training that exploded leaves it
+    network, images = frey(), np.zeros((3, 1, 28, 20), np.uint8)
+    nn.init.constant_(network.log_variance.bias, 1e4)  # as a training that exploded leaves it
     with pytest.raises(UserError, match="expected finite KL divergences of the test images, got inf: lower") as refused:
-        generate(model.eval(), np.zeros((3, 1, 28, 20), np.uint8), tmp_path, torch.device("cpu"))
+        generate(tmp_path, network.eval(), images, torch.zeros(3, 20), torch.device("cpu"))
     assert "\n" not in str(refused.value)
     assert not list(tmp_path.iterdir())
 
 
 def test_noise_is_drawn_in_training_alone() -> None:
-    model, images = frey(), torch.rand(3, 1, 28, 20)
-    assert model.train().losses(images)["loss"] != model.losses(images)["loss"]
-    assert model.eval().losses(images)["loss"] == model.losses(images)["loss"]
-    assert torch.equal(model(images), model.decode(model.encode(images)))
+    network, images = frey(), torch.rand(3, 1, 28, 20)
+    assert network.train().losses(images)["loss"] != network.losses(images)["loss"]
+    assert network.eval().losses(images)["loss"] == network.losses(images)["loss"]
+    assert torch.equal(network(images), network.decode(network.encode(images)))

@@ -41,7 +41,7 @@ datasets:
 
 
 def measure(*command: str, folder: Path) -> tuple[float, float]:
-    """Run a command; give its seconds and its peak memory in MiB."""
+    """Run a command; return its seconds and its peak memory in MiB."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *command], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL

@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stages.figures.style import save
+from hourglass.figures.style import save
 
 from .runners.job import Job, Result
 from .training_report import describe_machine, describe_spread, draw, find_differences, format_table, median_seconds
@@ -96,7 +96,7 @@ def check_needs(workloads: dict[str, Workload]) -> None:
 
 
 def measure(name: str, workload: Workload, arguments: argparse.Namespace) -> dict[str, Result | None]:
-    """Run every runner on a workload; None of one that failed."""
+    """Run every runner on a workload; None for one that failed."""
     results: dict[str, Result | None] = {}
     with tempfile.TemporaryDirectory() as folder:
         train, val = write_images(workload, Path(folder), arguments.steps)
@@ -119,7 +119,7 @@ def measure(name: str, workload: Workload, arguments: argparse.Namespace) -> dic
 
 
 def run(runner: str, job: Job) -> Result | None:
-    """Run one runner in a process of its own; when it fails, pass on the end of what it said and give None."""
+    """Run one runner in a process of its own; if it fails, print the end of what it said and return None."""
     python, module, *options = (RUNNERS | VARIANTS)[runner]
     done = subprocess.run(
         [python, "-m", f"tests.benchmarks.runners.{module}", json.dumps(dataclasses.asdict(job)), *options],

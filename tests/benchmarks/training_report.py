@@ -9,11 +9,11 @@ from statistics import median
 
 from matplotlib.figure import Figure
 
-from stages.figures.style import BLACK, BLUE, GREEN, ORANGE, SKY, new_figure
+from hourglass.figures.style import BLACK, BLUE, GREEN, ORANGE, SKY, new_figure
 
 from .runners.job import Result
 
-Results = Mapping[str, Mapping[str, Result | None]]  # by workload, then by runner; None of a runner that failed
+Results = Mapping[str, Mapping[str, Result | None]]  # by workload, then by runner; None for a runner that failed
 
 COLORS = {"hourglass": BLUE, "plain": ORANGE, "lightning": SKY, "keras": GREEN}
 # Losses differ a little: the frameworks draw other first weights and orders. By more than this, something is wrong.
@@ -21,7 +21,7 @@ LOSS_RATIO = 1.5
 
 
 def median_seconds(result: Result) -> float:
-    """Give the median epoch, without the first, which warms up."""
+    """Return the seconds of the median epoch, without the first, which warms up."""
     return median(result.seconds[1:])
 
 
@@ -53,7 +53,7 @@ def describe_spread(results: Results) -> str:
 
 
 def finished(results: Results) -> Iterator[Result]:
-    """Give every result but those of runners that failed."""
+    """Return every result but those of runners that failed."""
     return (result for result in chain.from_iterable(row.values() for row in results.values()) if result)
 
 
@@ -69,14 +69,20 @@ def format_table(results: Results) -> list[str]:
     """Write a row for each workload: seconds of every runner, then Hourglass as a multiple of every other."""
     runners = list(next(iter(results.values())))
     others = runners[1:]
-    header = ["workload", *runners, *(f"hourglass / {other}" for other in others)]
+    header = ["workload", "MFLOP an image", *runners, *(f"hourglass / {other}" for other in others)]
     lines = [f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
     for name, row in results.items():
         seconds = {runner: None if result is None else median_seconds(result) for runner, result in row.items()}
         cells = ["failed" if value is None else f"{value:.3g}" for value in seconds.values()]
         cells += [format_ratio(seconds[runners[0]], seconds[other]) for other in others]
-        lines.append(f"| {' | '.join([f'`{name}`', *cells])} |")
+        lines.append(f"| {' | '.join([f'`{name}`', megaflops(row), *cells])} |")
     return lines
+
+
+def megaflops(row: Mapping[str, Result | None]) -> str:
+    """Return the operations of one image's forward pass, in millions."""
+    counts = [result.flops_per_image for result in row.values() if result and result.flops_per_image]
+    return f"{counts[0] / 1e6:.3g}" if counts else ""
 
 
 def format_ratio(seconds: float | None, other: float | None) -> str:
@@ -108,8 +114,8 @@ def draw(results: Results) -> Figure:
         multiples = [multiple_of_floor(row, runner) for row in results.values()]
         axis.barh(positions, [value or 0 for value in multiples], height * 0.9, color=color, label=runner)
         for position, value in zip(positions, multiples, strict=True):
-            text, grey = (" failed", True) if value is None else (f" {value:.2f}", False)
-            axis.text(value or 0, position, text, va="center", fontsize=8, alpha=0.6 if grey else 1)
+            text, is_gray = (" failed", True) if value is None else (f" {value:.2f}", False)
+            axis.text(value or 0, position, text, va="center", fontsize=8, alpha=0.6 if is_gray else 1)
     axis.axvline(1, color=BLACK, linewidth=1, linestyle="--", label="floor: the matrix work alone")
     axis.set_yticks(range(len(results)), list(results))
     axis.set_ylim(len(results) - 0.5, -0.5)

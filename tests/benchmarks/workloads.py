@@ -110,7 +110,7 @@ WORKLOADS = {
 
 
 def write_images(workload: Workload, folder: Path, steps: int | None) -> tuple[Path, Path]:
-    """Write the images that every runner gets, bytes (N, C, H, W), as train.npy and val.npy; give their paths.
+    """Write the images that every runner gets, bytes (N, C, H, W), as train.npy and val.npy; return their paths.
 
     With `steps`, both are cut to so many batches.
     """

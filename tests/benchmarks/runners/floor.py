@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stages.models.base.autoencoder import Autoencoder
-from stages.models.base.device import choose_device
+from hourglass.inference.device import choose_device, keep_freed_memory
+from hourglass.networks.base.autoencoder import Autoencoder
 
 from .job import Job, Result, serve
-from .torch_parts import count_parameters, make_model
+from .torch_parts import count_flops, count_parameters, make_network
 
 Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 
@@ -46,19 +46,20 @@ class Products:
 
 def run(job: Job) -> Result:
     """Time the products of every epoch."""
-    choose_device()  # with memory kept as Hourglass keeps it: the floor is of the best loop there could be
-    model = make_model(job)
+    keep_freed_memory()  # as Hourglass does: the floor is of the best loop there could be
+    choose_device()
+    network = make_network(job)
     train_count, val_count = (len(np.load(path, mmap_mode="r")) for path in (job.train, job.val))
-    products = collect(model, job.batch_size)
+    products = collect(network, job.batch_size)
     seconds = [
         measure([each.train for each in products], train_count / job.batch_size)
         + measure([each.validate for each in products], val_count / job.batch_size)
         for _ in range(job.epochs)
     ]
-    return Result(seconds, count_parameters(model), None, {"torch": torch.__version__})
+    return Result(seconds, count_parameters(network), None, {"torch": torch.__version__}, count_flops(network))
 
 
-def collect(model: Autoencoder, batch_size: int) -> list[Products]:
+def collect(network: Autoencoder, batch_size: int) -> list[Products]:
     """Find the layers and the shapes of their inputs, with one batch of zeros; take each in its faster format."""
     seen: list[tuple[Layer, torch.Size]] = []
 
@@ -66,18 +67,18 @@ def collect(model: Autoencoder, batch_size: int) -> list[Products]:
         assert isinstance(layer, Layer)
         seen.append((layer, inputs[0].shape))
 
-    handles = [layer.register_forward_hook(note) for layer in model.modules() if isinstance(layer, Layer)]
+    handles = [layer.register_forward_hook(note) for layer in network.modules() if isinstance(layer, Layer)]
     with torch.no_grad():
-        model.eval()(torch.zeros(batch_size, *model.image_shape))
+        network.eval()(torch.zeros(batch_size, *network.image_shape))
     for handle in handles:
         handle.remove()
-    weights = sum(parameter.numel() for parameter in model.parameters() if parameter.ndim > 1)
+    weights = sum(parameter.numel() for parameter in network.parameters() if parameter.ndim > 1)
     assert weights == sum(layer.weight.numel() for layer, _ in seen), "a layer has products that were not found"
     return [faster(layer, shape, first=number == 0) for number, (layer, shape) in enumerate(seen)]
 
 
 def faster(layer: Layer, shape: torch.Size, *, first: bool) -> Products:
-    """Give a layer's products in the memory format that takes the less time."""
+    """Return a layer's products in the memory format that takes less time."""
     if len(shape) != 4:
         return Products(layer, shape, torch.contiguous_format, first=first)
     candidates = [
@@ -90,7 +91,7 @@ def faster(layer: Layer, shape: torch.Size, *, first: bool) -> Products:
 
 
 def measure(step: Sequence[Callable[[], None]], steps: float) -> float:
-    """Give the seconds of so many steps. Whole ones are run; a last batch that is smaller counts by its share."""
+    """Return the seconds of `steps` steps. Whole ones are run; a last batch that is smaller counts by its share."""
     whole = max(int(steps), 1)
     started = time.perf_counter()
     for _ in range(whole):

@@ -29,18 +29,19 @@ class Result:
     """One training's measurement: `seconds` of every epoch, its validation included.
 
     `val_loss` is the mean squared error over `val` after the last epoch; None of what trains nothing. `software` are
-    the versions of what ran.
+    the versions of what ran. `flops_per_image` are those of one forward pass, None where nobody counted.
     """
 
     seconds: list[float]
     parameters: int
     val_loss: float | None
     software: dict[str, str]
+    flops_per_image: int | None = None
 
 
 @dataclass
 class Stopwatch:
-    """Seconds from lap to lap, so that nothing that happens between two epochs goes uncounted."""
+    """Seconds from lap to lap, so that nothing between two epochs goes uncounted."""
 
     laps: list[float] = field(default_factory=list)
     _last: float = field(default_factory=time.perf_counter)

@@ -46,7 +46,7 @@ def run(job: Job) -> Result:
 
 
 def load(path: str) -> NDArray[np.float32]:
-    """Give images (N, H, W, C) in [0, 1]."""
+    """Return images (N, H, W, C) in [0, 1]."""
     images = np.ascontiguousarray(np.load(path).transpose(0, 2, 3, 1), dtype=np.float32)
     images /= 255
     return images
@@ -61,7 +61,7 @@ def dense(
     output_activation: str = "sigmoid",
     negative_slope: float = 0.01,
 ) -> keras.KerasTensor:
-    """Chain the layers of `stages.models.dense.Dense`: (N, H, W, C) -> (N, H, W, C)."""
+    """Chain the layers of `hourglass.networks.dense.Dense`: (N, H, W, C) -> (N, H, W, C)."""
     shape: Shape = images.shape[1:]
     widths = [*hidden, latent_dim, *reversed(hidden), math.prod(shape)]
     inner = [activation] * len(hidden)
@@ -83,7 +83,7 @@ def conv(
     output_kernel: int = 3,
     negative_slope: float = 0.01,
 ) -> keras.KerasTensor:
-    """Chain the layers of `stages.models.conv.Conv`: (N, H, W, C) -> (N, H, W, C)."""
+    """Chain the layers of `hourglass.networks.conv.Conv`: (N, H, W, C) -> (N, H, W, C)."""
     height, width, channels = images.shape[1:]
     factor = math.prod(block.get("stride", 1) * block.get("pool", 1) for block in encoder)
     rows, columns = _halves(-height % factor), _halves(-width % factor)
@@ -114,7 +114,7 @@ def _block(
     norm: bool = False,
     pool: int = 1,
 ) -> keras.KerasTensor:
-    """Upsample, convolve, activate, normalise, pool: each where asked for."""
+    """Upsample, convolve, activate, normalize, pool: each where asked for."""
     if upsample > 1:
         values = layers.UpSampling2D(upsample)(values)
     kind = layers.Conv2DTranspose if transposed else layers.Conv2D

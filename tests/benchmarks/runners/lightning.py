@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from .job import Job, Result, Stopwatch, serve
-from .torch_parts import count_parameters, make_loader, make_model, make_optimizer
+from .torch_parts import count_parameters, make_loader, make_network, make_optimizer
 
 
 class Module(lightning.LightningModule):  # type: ignore[misc] # the main environment has no Lightning
@@ -16,7 +16,7 @@ class Module(lightning.LightningModule):  # type: ignore[misc] # the main enviro
     def __init__(self, job: Job) -> None:
         super().__init__()
         self.job = job
-        self.model = make_model(job)
+        self.network = make_network(job)
         self.stopwatch = Stopwatch()
 
     def on_train_start(self) -> None:
@@ -24,14 +24,14 @@ class Module(lightning.LightningModule):  # type: ignore[misc] # the main enviro
         self.stopwatch = Stopwatch()
 
     def training_step(self, images: Tensor) -> Tensor:
-        """Give the loss of a batch (B, C, H, W)."""
-        loss = functional.mse_loss(self.model(images), images)
+        """Return the loss of a batch (B, C, H, W)."""
+        loss = functional.mse_loss(self.network(images), images)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(images))
         return loss
 
     def validation_step(self, images: Tensor) -> None:
-        """Note the loss of a batch (B, C, H, W)."""
-        self.log("val_loss", functional.mse_loss(self.model(images), images), batch_size=len(images))
+        """Log the loss of a batch (B, C, H, W)."""
+        self.log("val_loss", functional.mse_loss(self.network(images), images), batch_size=len(images))
 
     def on_train_epoch_end(self) -> None:
         """End a lap: Lightning validates before it calls this."""
@@ -39,7 +39,7 @@ class Module(lightning.LightningModule):  # type: ignore[misc] # the main enviro
 
     def configure_optimizers(self) -> Optimizer:
         """Make the optimizer."""
-        return make_optimizer(self.job, self.model.parameters())
+        return make_optimizer(self.job, self.network.parameters())
 
 
 def run(job: Job) -> Result:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adadelta, Adam, Optimizer
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
 
-from stages.models.base.autoencoder import Autoencoder
-from stages.models.base.families import build
+from hourglass.networks.base.autoencoder import Autoencoder
+from hourglass.networks.base.families import build
 
 from .job import Job
 
@@ -26,7 +27,7 @@ class Images(Dataset[Tensor]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> Tensor:
-        """Give one image: (C, H, W)."""
+        """Return one image: (C, H, W)."""
         return torch.from_numpy(self.images[index]).to(torch.float32).div(255)
 
 
@@ -35,7 +36,7 @@ def make_loader(path: str, batch_size: int, *, shuffle: bool) -> DataLoader[Tens
     return DataLoader(Images(np.load(path)), batch_size, shuffle=shuffle, num_workers=2, persistent_workers=True)
 
 
-def make_model(job: Job) -> Autoencoder:
+def make_network(job: Job) -> Autoencoder:
     """Build the very network that Hourglass trains."""
     channels, height, width = np.load(job.train, mmap_mode="r").shape[1:]
     return build(job.family, (channels, height, width), job.network, seed=0)
@@ -47,6 +48,14 @@ def make_optimizer(job: Job, parameters: Iterable[nn.Parameter]) -> Optimizer:
     return kind(parameters, lr=job.learning_rate, **job.optimizer_settings)
 
 
-def count_parameters(model: nn.Module) -> int:
+def count_parameters(network: nn.Module) -> int:
     """Count what is trained."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@torch.no_grad()
+def count_flops(network: Autoencoder) -> int:
+    """Count the floating point operations of one image's forward pass, as torch does: two for a multiply-add."""
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, *network.image_shape))
+    return counter.get_total_flops()

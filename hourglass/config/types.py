@@ -1,0 +1,61 @@
+"""Kinds of values that params.yaml may hold: what a keyword is annotated with where it is declared.
+
+A bound only refuses; it changes no value. That is why no stage but `check` declares this file.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.fields import FieldInfo
+
+from hourglass.config.messages import shown
+
+LARGEST_SEED = 2**63 - 1
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"expected an odd number, got {value}")
+    return value
+
+
+def form(text: str) -> BeforeValidator:
+    """Return the annotation of a list of as many values as `text`, "[height, width]" for one, has names."""
+    length = text.count(",") + 1
+
+    def check(value: object) -> object:
+        if not isinstance(value, list | tuple) or len(value) != length:
+            raise ValueError(f"expected {text}, got {shown(value)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def text(pattern: str, expected: str) -> tuple[AfterValidator, FieldInfo]:
+    """Return the annotations of a text that matches a regular expression."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"expected {expected}, got {shown(value)}")
+        return value
+
+    return AfterValidator(check), Field(json_schema_extra={"pattern": f"^{pattern}$"})
+
+
+# Names become folders and DVC stage names.
+Name = Annotated[str, *text("[a-z0-9]+(-[a-z0-9]+)*", "a name of small letters, digits and single dashes")]
+Text = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, *text("[0-9a-f]{64}", "a SHA-256, 64 digits of 0-9 and a-f")]
+Flag = Annotated[bool, Field(strict=True)]
+Seed = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]
+Count = Annotated[int, Field(strict=True, gt=0, le=10**9)]
+CountOrZero = Annotated[int, Field(strict=True, ge=0, le=10**9)]
+Odd = Annotated[int, Field(strict=True, gt=0, le=10**9), AfterValidator(_odd)]
+Positive = Annotated[float, Field(strict=True, gt=0)]
+NonNegative = Annotated[float, Field(strict=True, ge=0)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1)]
+OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Beta = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Size = Annotated[tuple[Count, Count], form("[height, width]")]  # in pixels
+Activation = Literal["relu", "leaky_relu", "sigmoid", "linear"]

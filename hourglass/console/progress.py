@@ -1,0 +1,32 @@
+"""The progress bar of every stage."""
+
+import sys
+from typing import Never
+
+from tqdm import tqdm
+
+
+def progress(total: int, what: str, unit: str, done: int = 0, hidden: bool = False) -> "tqdm[Never]":
+    """Return a progress bar with the speed and the time left; in a log file it is a line every 30 seconds.
+
+    Args:
+        total: Number of steps.
+        what: Label of the bar.
+        unit: Name of a step.
+        done: Steps that an earlier, interrupted run has done.
+        hidden: Whether to show nothing.
+    """
+    quiet = not sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        initial=done,
+        disable=hidden,
+        desc=what,
+        unit=unit,
+        unit_scale=True,
+        dynamic_ncols=True,
+        delay=1,
+        mininterval=30 if quiet else 0.1,
+        leave=not quiet,
+        file=sys.stderr,
+    )

@@ -1,0 +1,1 @@
+"""From upstream files to arrays of bytes."""

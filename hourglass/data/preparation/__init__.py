@@ -1,0 +1,1 @@
+"""Decode, split and check the images of one data set."""

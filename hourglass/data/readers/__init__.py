@@ -1,0 +1,1 @@
+"""The readers of files of images: one module a format."""

@@ -1,0 +1,1 @@
+"""Fetch upstream files, and unpack them."""

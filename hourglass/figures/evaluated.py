@@ -1,0 +1,74 @@
+"""What a figure may draw: all that is left of a model once it is evaluated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What the decoder of a generative family made of latents that come from no image.
+
+    Attributes:
+        samples: (S, C, H, W), of latents drawn from the prior.
+        variations: (D, S, C, H, W), one dimension at a time, in the order of `dimensions`.
+        interpolation: (S, C, H, W), between two test images.
+        dimensions: which dimension each row of `variations` varies.
+        kl_nats: the mean Kullback-Leibler divergence of each of those, in nats.
+        values: the value of the dimension in each column of `variations`.
+    """
+
+    samples: Bytes
+    variations: Bytes
+    interpolation: Bytes
+    dimensions: list[int]
+    kl_nats: list[float]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One model on its test split.
+
+    Attributes:
+        name: of the model.
+        originals: (N, C, H, W), uint8.
+        reconstructions: (N, C, H, W), uint8.
+        latents: (N, D), float32.
+        labels: a row an image: index, label, source; the last two are text, "" where there is none.
+        scores: a row an image: index and a column for each metric.
+        history: a row an epoch: epoch, train_loss, val_loss, ...
+        about: dataset, family, tile, latent_dim and what else `evaluate` writes to about.json.
+        generated: of a generative family.
+    """
+
+    name: str
+    originals: Bytes
+    reconstructions: Bytes
+    latents: NDArray[np.float32]
+    labels: pd.DataFrame
+    scores: pd.DataFrame
+    history: pd.DataFrame
+    about: Mapping[str, Any]
+    generated: Generated | None = None
+
+    @property
+    def title(self) -> str:
+        """The model's name and the size of its latent."""
+        return f"{self.name}: {self.latents.shape[1]} numbers an image"
+
+    def caption(self, index: int) -> str:
+        """Return the score of one image as text: SSIM, or MSE where the images are too small for that."""
+        metric = "ssim" if "ssim" in self.scores else "mse"
+        return f"{metric.upper()} {self.scores[metric].iloc[index]:.3f}"
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Choose at most `most` indices below `count`, evenly spaced."""
+    return [index * count // min(most, count) for index in range(min(most, count))]

@@ -1,0 +1,1 @@
+"""Trained networks at work: on which device, from which files, on which images."""

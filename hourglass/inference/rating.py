@@ -1,0 +1,21 @@
+"""Score a network on images."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hourglass.inference.reconstruct import reconstruct
+from hourglass.metrics.scores import join, mean, score
+from hourglass.networks.base.autoencoder import Autoencoder
+
+
+def mean_scores(network: Autoencoder, images: NDArray[np.uint8], device: torch.device) -> dict[str, float]:
+    """Return the mean of every metric over the reconstructions of uint8 images (N, C, H, W).
+
+    The network has to be on `device` and in evaluation mode.
+    """
+    batches = (
+        score(originals.cpu().numpy(), decoded.cpu().numpy())
+        for originals, _, decoded in reconstruct(network, images, device)
+    )
+    return mean(join(list(batches)))

@@ -1,0 +1,24 @@
+"""Encode and decode images, batch by batch."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hourglass.inference.batches import batches
+from hourglass.networks.base.autoencoder import Autoencoder
+
+
+@torch.no_grad()
+def reconstruct(
+    network: Autoencoder, images: NDArray[np.uint8], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield batches of originals, latents and reconstructions of uint8 images (N, C, H, W).
+
+    Originals and reconstructions are in [0, 1]: values that a decoder returns outside are clipped.
+    """
+    for originals in batches(images, device):
+        latents = network.encode(originals)
+        yield originals, latents, network.decode(latents).clamp(0, 1)

@@ -1,0 +1,1 @@
+"""Scores of reconstructions: pure functions of arrays."""

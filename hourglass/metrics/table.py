@@ -1,0 +1,94 @@
+"""The scores of several models as a table of Markdown."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hourglass.metrics.quality import METRICS
+
+BASELINE = "pca"  # the family that stands first
+LEGEND = "latent: numbers an image, of four bytes each. ratio: how many times smaller than the image they are."
+SIZES = {  # heading -> key and format
+    "latent": ("latent_dim", ".0f"),
+    "ratio": ("compression_ratio", ".1f"),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One model.
+
+    Attributes:
+        name: of the model.
+        about: dataset, family, the sizes above, and `left_out`: metric -> why the model has no such score.
+        scores: metric -> mean over the test split.
+        seeds: count, mean and std of the scores over several seeds; {} for one seed.
+        published: metric -> score.
+        source: where the published scores are from.
+        pictures: names.
+    """
+
+    name: str
+    about: dict[str, Any]
+    scores: dict[str, float]
+    seeds: dict[str, Any]
+    published: dict[str, float]
+    source: str
+    pictures: list[str]
+
+    @property
+    def dataset(self) -> str:
+        """The name of its data set."""
+        return self.about["dataset"]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is what all others are compared with."""
+        return self.about["family"] == BASELINE
+
+    @property
+    def order(self) -> tuple[str, bool, int, str]:
+        """Its place among others: by data set, baselines first, then by size."""
+        return self.dataset, not self.is_baseline, self.about["latent_dim"], self.name
+
+
+def to_markdown(results: list[Result]) -> str:
+    """Return a row for each model; below the table the sources of published scores and what was left out."""
+    table = pd.DataFrame([_row(result) for result in results])
+    alignment = ["left", "left", *["right"] * (len(table.columns) - 3), "left"]
+    lines = [LEGEND, "", table.to_markdown(index=False, colalign=alignment, disable_numparse=True)]
+    notes = [f"{result.name}: the published figure is of {result.source}." for result in results if result.source]
+    notes += [f"{result.name}: {_spread(result)}; in the table the first." for result in results if result.seeds]
+    notes += [
+        f"{result.name}: no {METRICS[metric].label}: {reason}."
+        for result in results
+        for metric, reason in result.about["left_out"].items()
+    ]
+    if notes:
+        lines += ["", *(f"- {note}" for note in notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(result: Result) -> dict[str, str]:
+    """Return the cells of one model by their headings."""
+    sizes = {heading: format(result.about[key], spec) for heading, (key, spec) in SIZES.items()}
+    scores = {metric.label: _cell(result, key, metric.format) for key, metric in METRICS.items()}
+    published = [f"{METRICS[key].label.partition(' ')[0]} {value:g}" for key, value in result.published.items()]
+    cells = {"data set": result.dataset, "model": result.name} | sizes | scores
+    return cells | {"published": ", ".join(published)}
+
+
+def _cell(result: Result, metric: str, spec: str) -> str:
+    """Format one score."""
+    return format(result.scores[metric], spec) if metric in result.scores else "-"
+
+
+def _spread(result: Result) -> str:
+    """Return the mean and the standard deviation of the scores over several seeds."""
+    scores = [
+        f"{metric.label} {result.seeds['mean'][key]:{metric.format}} ± {result.seeds['std'][key]:{metric.format}}"
+        for key, metric in METRICS.items()
+        if key in result.seeds["mean"]
+    ]
+    return f"mean ± standard deviation over {result.seeds['count']} seeds: {', '.join(scores)}"

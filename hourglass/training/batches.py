@@ -1,0 +1,151 @@
+"""Batches of training images: kept on the device (resident), or read from their file (streaming)."""
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hourglass.console.errors import UserError
+
+AHEAD = 2  # batches that are read in advance
+Bytes = NDArray[np.uint8]
+Loaded = tuple[Tensor, torch.cuda.Event | None]
+
+
+class Batches(Protocol):
+    """N images as bytes, read in batches of any selection."""
+
+    kind: str  # "resident" or "streaming"
+    waited: float  # seconds that training waited for batches
+
+    def __len__(self) -> int:
+        """Return the number of images, N."""
+
+    def read(self, selections: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield, for every selection of B indices on the CPU, bytes (B, C, H, W) on the device."""
+
+
+class Resident:
+    """All images on the device: a batch is a selection there, and no step copies anything from the CPU."""
+
+    kind = "resident"
+    waited = 0.0
+
+    def __init__(self, images: Bytes, device: torch.device) -> None:
+        self.images = torch.from_numpy(np.array(images)).to(device)
+
+    def __len__(self) -> int:
+        """Return the number of images, N."""
+        return len(self.images)
+
+    def read(self, selections: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield, for every selection of B indices on the CPU, bytes (B, C, H, W) on the device."""
+        if not selections:
+            return
+        # All indices are copied at once: a copy in every step would make the CPU wait for the GPU.
+        indices = torch.cat(list(selections)).to(self.images.device)
+        for batch in indices.split([len(selection) for selection in selections]):
+            yield self.images[batch]
+
+
+class Streaming:
+    """Images in their file: a thread reads and copies the next batches while the network trains on the current one.
+
+    Rows are read, not memory-mapped: a map keeps every page that it touches, and memory would grow with the data set.
+    """
+
+    kind = "streaming"
+
+    def __init__(self, images: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]", device: torch.device) -> None:
+        assert images.filename is not None
+        self.shape = images.shape
+        self.waited = 0.0
+        self._device = device
+        self._path, self._offset, self._row = images.filename, images.offset, int(np.prod(images.shape[1:]))
+        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def __len__(self) -> int:
+        """Return the number of images, N."""
+        return self.shape[0]
+
+    def read(self, selections: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield, for every selection of B indices on the CPU, bytes (B, C, H, W) on the device."""
+        pending: deque[Future[Loaded]] = deque()
+        with open(self._path, "rb", buffering=0) as file, ThreadPoolExecutor(1) as reader:
+            for selection in selections:
+                pending.append(reader.submit(self._load, file.fileno(), selection))
+                if len(pending) > AHEAD:
+                    yield self._wait_for(pending.popleft())
+            while pending:
+                yield self._wait_for(pending.popleft())
+
+    def _load(self, file: int, selection: Tensor) -> Loaded:
+        """Read a batch into memory and start its copy to the device."""
+        pinned = self._copies is not None  # copies run beside the computation from pinned memory alone
+        batch = torch.empty((len(selection), *self.shape[1:]), dtype=torch.uint8, pin_memory=pinned)
+        for row, index in zip(batch.numpy(), selection.tolist(), strict=True):
+            if os.preadv(file, [row], self._offset + index * self._row) != self._row:
+                raise UserError(f"{self._path}: expected {self.shape[0]} images, got a shorter file: restore it")
+        if self._copies is None:
+            return batch, None
+        with torch.cuda.stream(self._copies):
+            return batch.to(self._device, non_blocking=True), self._copies.record_event()
+
+    def _wait_for(self, loading: "Future[Loaded]") -> Tensor:
+        """Wait until a batch is read; the GPU itself waits for the end of the copy."""
+        started = time.perf_counter()
+        batch, copied = loading.result()
+        self.waited += time.perf_counter() - started
+        if copied is not None:
+            current = torch.cuda.current_stream(self._device)
+            current.wait_event(copied)
+            batch.record_stream(current)
+        return batch
+
+
+def place(splits: Sequence[Bytes], device: torch.device, where: str = "auto") -> list[Batches]:
+    """Return the batches of every split.
+
+    Args:
+        splits: Images as bytes (N, C, H, W).
+        device: Where the network trains.
+        where: "resident", "streaming", or "auto": resident if all splits fit in half of the device's free memory.
+    """
+    if where == "auto":
+        needed = sum(images.nbytes for images in splits)
+        where = Resident.kind if needed <= free_memory(device) / 2 else Streaming.kind
+    streams = where == Streaming.kind
+    # An array that is not memory-mapped has no file to stream from.
+    return [
+        Streaming(images, device) if streams and isinstance(images, np.memmap) else Resident(images, device)
+        for images in splits
+    ]
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the free memory of a device in bytes; of CPU memory, the share of this process."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = min(psutil.virtual_memory().available, _cgroup_free())
+    return free // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # set by torchrun; a GPU has one process
+
+
+def _cgroup_free() -> int:
+    """Return what is left, in bytes, of the limit that a container or a scheduler set: above it, Linux kills us."""
+    try:
+        path = Path("/proc/self/cgroup").read_text(encoding="utf-8").strip().rpartition("::")[2]
+        folder = Path("/sys/fs/cgroup") / path.lstrip("/")
+        limit, used = ((folder / f"memory.{name}").read_text(encoding="utf-8") for name in ("max", "current"))
+        return int(limit) - int(used)
+    except (OSError, ValueError):  # not Linux, an older kind of cgroup, or "max": no limit
+        return sys.maxsize

@@ -1,0 +1,49 @@
+"""Check all of params.yaml before any work -> data/checked, and keep groups/dvc.yaml true to it.
+
+data/checked never changes, so that nothing runs again because params.yaml was checked again.
+"""
+
+import argparse
+import sys
+
+from hourglass.config.document import Params
+from hourglass.console.command import guarded
+from hourglass.console.errors import UserError
+from hourglass.files import whole_file
+from stages.paths import CHECKED, GROUP_STAGES, PARAMS
+from stages.tools.groups import groups, update_group_stages
+from stages.tools.rules import absent_folders, problems
+
+
+def main(is_stage: bool = False) -> int:
+    """List every mistake in params.yaml with its line; if there is none, bring groups/dvc.yaml up to date."""
+    params = Params.load(PARAMS)
+    found, absent = problems(params), absent_folders(params)
+    if is_stage:
+        # The folder of somebody else's data set stops that data set alone, when DVC comes to prepare it.
+        for problem in absent:
+            print(f"warning: {params.describe(problem)}", file=sys.stderr)
+    else:
+        found = sorted(found + absent)
+    for problem in found:
+        print(f"error: {params.describe(problem)}", file=sys.stderr)
+    if found:
+        return 1
+    changes = update_group_stages(GROUP_STAGES, groups(params))
+    if changes and is_stage:
+        # DVC read the old file when it started, and would report the old groups.
+        raise UserError(f"{GROUP_STAGES} {changes}: run the same command again")
+    if changes:
+        print(f"{GROUP_STAGES} {changes}")
+    if is_stage:
+        with whole_file(CHECKED) as partial:
+            partial.write_text(f"{PARAMS} is right\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m stages.check", description=main.__doc__)
+    parser.add_argument("--stage", action="store_true", help="as the stage of dvc.yaml: write data/checked too")
+    arguments = parser.parse_args()
+    with guarded():
+        sys.exit(main(arguments.stage))

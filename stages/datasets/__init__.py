@@ -1,1 +1,0 @@
-"""From upstream files to byte arrays: fetching, one reader a format, and splitting."""

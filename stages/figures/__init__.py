@@ -1,1 +1,0 @@
-"""The pictures, one kind a file: arrays in, a matplotlib figure out."""

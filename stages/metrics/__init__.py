@@ -1,1 +1,0 @@
-"""How good reconstructions are, and how small latents: pure functions, a value per image first."""

@@ -1,1 +1,0 @@
-"""The families of networks, one file each."""

@@ -1,1 +1,0 @@
-"""What every family has in common, and how a model is built, saved and loaded."""

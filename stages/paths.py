@@ -1,0 +1,18 @@
+"""Where everything is, from the project's folder. Only stage scripts know paths."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+CHECKED = Path("data/checked")
+RAW = Path("data/raw")  # / <dataset>
+PREPARED = Path("data/prepared")  # / <dataset>
+MODELS = Path("data/models")  # / <model>
+CHECKPOINTS = Path("data/checkpoints")  # / <model>, while it trains; no output of a stage
+TIMING = Path("data/timing")  # / <model>.json, of the last training on this machine; no output of a stage
+HISTORY = Path("metrics/history")  # / <model>.csv
+EVALUATED = Path("data/evaluated")  # / <model>
+METRICS = Path("metrics")  # / val or test / <model>.json
+PLOTS = Path("plots")  # / <model>, and / reports / <group>.png
+GROUPS = Path("data/groups")  # / <group>.json
+GROUP_STAGES = Path("groups/dvc.yaml")
+REPORTS = Path("metrics/reports")  # / <group>.md

@@ -1,0 +1,82 @@
+"""Find what git holds that is not of the code and params.yaml beside it: `make check-lock`.
+
+    code, params.yaml -> dvc.lock, groups/dvc.lock, metrics/
+
+Data may be absent: it is in DVC's cache. One line for each finding, and exit status 1 if there is any.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hourglass.console.command import guarded
+from stages.paths import METRICS
+
+CHECK = "check"  # the stage that no result depends on: a comment in params.yaml would be enough to find it stale
+ABSENT = ("deleted", "not in cache")
+UNTRACKED = ("data/", "plots/", "/")  # where files are not in git: what DVC has in its cache, and folders elsewhere
+
+
+def main() -> int:
+    """Print all findings; return the exit status."""
+    findings = sorted(find())
+    for finding in findings:
+        print(finding)
+    if findings:
+        print("run `dvc repro`, then commit dvc.lock, groups and metrics; for models that are gone, `make prune` first")
+    return bool(findings)
+
+
+def find() -> Iterator[str]:
+    """Yield what does not belong together."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        yield from orphans(repo)
+        names = {stage.addressing for stage in pipeline_stages(repo)}
+        for stage, changes in repo.status().items():
+            if stage in names and stage != CHECK:
+                yield from (f"{stage}: {what}" for what in stale(changes))
+
+
+def pipeline_stages(repo: Any) -> list[Any]:  # noqa: ANN401  # DVC is not typed
+    """Return the stages of all dvc.yaml, and not those without a name that `dvc add` makes."""
+    from dvc.stage import PipelineStage
+
+    return [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
+
+
+def orphans(repo: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield stages of lock files, and files in metrics/, that no stage makes."""
+    from dvc.utils.serialize import load_yaml
+
+    root = Path(repo.root_dir)
+    stages: dict[Path, set[str]] = {}
+    for stage in pipeline_stages(repo):
+        stages.setdefault(Path(stage.path).with_suffix(".lock"), set()).add(stage.name)
+    for lock, names in stages.items():
+        locked = load_yaml(lock)["stages"].keys() if lock.exists() else set()
+        yield from (f"{lock.relative_to(root)}: has {name}, which is no stage" for name in locked - names)
+        yield from (f"{lock.relative_to(root)}: lacks {name}" for name in names - locked)
+    outputs = {Path(out.fs_path).relative_to(root) for out in repo.index.outs}
+    for path in (root / METRICS).rglob("*"):
+        if path.is_file() and path.relative_to(root) not in outputs:
+            yield f"{path.relative_to(root)}: no stage makes it"
+
+
+def stale(changes: list[Any]) -> Iterator[str]:
+    """Yield what has changed since a stage ran, but for data that is absent."""
+    for change in changes:
+        if not isinstance(change, Mapping):
+            yield str(change)
+            continue
+        for kind, paths in change.items():  # changed deps, changed outs
+            for path, state in paths.items():
+                if not (state in ABSENT and str(path).startswith(UNTRACKED)):
+                    yield f"{kind}: {path} ({state if isinstance(state, str) else ', '.join(state)})"
+
+
+if __name__ == "__main__":
+    with guarded():
+        sys.exit(main())

@@ -1,0 +1,82 @@
+"""The stages that gather the models of each group -> groups/dvc.yaml.
+
+DVC can template neither lists nor loops in loops, and a folder that other stages fill passes for present when it is
+half filled: so there is one stage a group, with exactly the files of its models, generated here.
+"""
+
+from pathlib import Path
+
+from hourglass.config.document import Params
+from hourglass.files import whole_file
+from stages.paths import EVALUATED, GROUPS, METRICS, PLOTS
+
+HEADER = """\
+# Generated from the `group` of every model in params.yaml by `python -m stages.check`: edit there, not here.
+#
+# One stage a group, with exactly the files of its models, which DVC can template neither as a list nor in nested loops.
+
+stages:
+"""
+CODE = (
+    "hourglass/data/documents.py",
+    "hourglass/data/tables.py",
+    "hourglass/files.py",
+    "stages/gather.py",
+    "stages/paths.py",
+)
+
+
+def groups(params: Params) -> dict[str, list[str]]:
+    """Return the models of every group, both in the order of their names."""
+    members: dict[str, list[str]] = {name: [] for name in sorted(params.names("groups"))}
+    for model in sorted(params.names("models")):
+        members[params.value("models", model, "group")].append(model)
+    return members
+
+
+def update_group_stages(file: Path, members: dict[str, list[str]]) -> str:
+    """Write the stages of all groups; return what changed, or nothing."""
+    text = HEADER + "\n".join(stage(group, models) for group, models in members.items())
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    if text == before:
+        return ""
+    with whole_file(file) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return describe(before, members)
+
+
+def stage(group: str, models: list[str]) -> str:
+    """Return the stage that gathers one group, in YAML."""
+    files = [
+        path
+        for model in models
+        for path in (
+            EVALUATED / model,
+            METRICS / "test" / f"{model}.json",
+            PLOTS / model,
+        )
+    ]
+    lines = [
+        f'  "{group}":',  # in quotes: 2024 and null are names too
+        f"    desc: Gather what the report of {group} says of its models",
+        "    wdir: ..",
+        f"    cmd: python -m stages.gather {group} {' '.join(models)}",
+        "    deps:",
+        *(f"      - {path}" for path in sorted([*CODE, *(path.as_posix() for path in files)])),
+        "    outs:",
+        f"      - {(GROUPS / group).as_posix()}.json",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def describe(before: str, members: dict[str, list[str]]) -> str:
+    """Say which models came to a group or left one since the file said `before`."""
+    commands = [line.partition("stages.gather ")[2].split() for line in before.splitlines() if "stages.gather " in line]
+    earlier = {(group, model) for group, *models in commands for model in models}
+    now = {(group, model) for group, models in members.items() for model in models}
+    came = [f"now has {model} in {group}" for group, model in sorted(now - earlier)]
+    left = [f"no longer has {model} in {group}" for group, model in sorted(earlier - now)]
+    changes = (came if before else []) + left
+    return (
+        ", ".join(changes[:3]) + (f" and {len(changes) - 3} more changes" if changes[3:] else "") or "was written anew"
+    )

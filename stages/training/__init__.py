@@ -1,1 +1,0 @@
-"""Fitting a model to images."""

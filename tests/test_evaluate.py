@@ -1,0 +1,314 @@
+"""`evaluate`, `plot`, `gather` and `report` of small networks that nothing trained."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from hourglass import figures
+from hourglass.console.errors import UserError
+from hourglass.inference.store import save_model, weights_file
+from hourglass.metrics.quality import METRICS, Metric
+from hourglass.networks.base.families import build
+from stages import evaluate, gather, plot, report
+
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cells-dense": ("dense", {"latent_dim": 3}),
+    "cells-pca": ("pca", {"tile": [4, 5], "tile_latent_dim": 2}),
+    "cells-vae": ("vae", {"latent_dim": 2, "encoder": [{"filters": 2}], "decoder": [{"filters": 2}]}),
+}
+SEEDS = (0, 7, 8)  # of cells-dense
+
+
+def params(group: str = "cells") -> str:
+    """Return params.yaml with the networks above; JSON is YAML."""
+    models = {
+        name: {"group": group, "dataset": "cells", "family": family, "network": network, "training": {}}
+        for name, (family, network) in NETWORKS.items()
+    }
+    return json.dumps({"models": models, "groups": {"cells": {"title": "Cells"}}}, indent=2)
+
+
+def prepare(shape: tuple[int, int, int] = (3, 9, 11)) -> dict[str, NDArray[np.uint8]]:
+    """Write what `prepare` writes, a split of each kind, and models in their first state."""
+    generator = np.random.default_rng(0)
+    folder = Path("data/prepared/cells")
+    folder.mkdir(parents=True)
+    splits = {
+        split: generator.integers(0, 256, (count, *shape), dtype=np.uint8) for split, count in (("val", 4), ("test", 5))
+    }
+    rows = []
+    for split, images in splits.items():
+        np.save(folder / f"{split}.npy", images)
+        rows += [
+            {"split": split, "index": row, "label": "NA", "source": f"{split}[{row}]"} for row in range(len(images))
+        ]
+    pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+    for name, (family, network) in NETWORKS.items():
+        seeds = SEEDS if name == "cells-dense" else SEEDS[:1]
+        config = {"family": family, "image_shape": shape, "network": network, "seeds": list(seeds)}
+        for seed in seeds:
+            weights = weights_file(seed if seed else None)
+            save_model(Path("data/models") / name, build(family, shape, network, seed), config, weights)
+        Path("metrics/history").mkdir(parents=True, exist_ok=True)
+        Path(f"metrics/history/{name}.csv").write_text(
+            "epoch,train_loss,val_loss\n1,2.0,3.0\n2,1.0,2.0\n", encoding="utf-8"
+        )
+    return splits
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(params(), encoding="utf-8")
+    return tmp_path
+
+
+def read(path: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return values
+
+
+def test_the_arrays_are_of_the_test_split_and_scored_in_full() -> None:
+    images = prepare()["test"]
+    evaluate.main("cells-dense")
+    folder = Path("data/evaluated/cells-dense")
+    latents, decoded = np.load(folder / "latents.npy"), np.load(folder / "reconstructions.npy")
+    assert (latents.shape, latents.dtype) == ((5, 3), np.float32)
+    assert (decoded.shape, decoded.dtype) == (images.shape, np.uint8)
+    network = build("dense", (3, 9, 11), {"latent_dim": 3}, seed=0)
+    with torch.no_grad():
+        originals = torch.from_numpy(images).float() / 255
+        expected = network(originals)
+    scores = pd.read_csv(folder / "scores.csv")
+    assert list(scores) == ["index", *METRICS]
+    for name, metric in METRICS.items():
+        np.testing.assert_allclose(scores[name], metric.function(originals.numpy(), expected.numpy()), rtol=1e-4)
+    labels = pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
+    assert labels.to_dict("list") == {
+        "index": [*"01234"],
+        "label": ["NA"] * 5,
+        "source": [f"test[{row}]" for row in range(5)],
+    }
+
+
+def test_both_splits_have_the_same_keys_with_four_digits() -> None:
+    prepare()
+    evaluate.main("cells-dense")
+    test, val = (read(f"metrics/{split}/cells-dense.json") for split in ("test", "val"))
+    assert list(test) == list(val) == sorted(METRICS)
+    assert test != val
+    scores = pd.read_csv("data/evaluated/cells-dense/scores.csv")
+    for name, value in test.items():
+        assert value == pytest.approx(scores[name].mean(), rel=1e-3)
+        assert float(f"{value:.4g}") == value
+
+
+def test_seeds_have_a_row_each_the_first_that_of_the_metrics() -> None:
+    prepare()
+    for name in NETWORKS:
+        evaluate.main(name)
+    table = pd.read_csv("data/evaluated/cells-dense/seeds.csv")
+    assert list(table) == ["seed", *METRICS]
+    assert table["seed"].tolist() == list(SEEDS)
+    assert table["mse"].nunique() == len(SEEDS)
+    first = table.iloc[0].drop("seed").to_dict()
+    assert read("metrics/test/cells-dense.json") == pytest.approx(first, rel=1e-3)
+    assert not Path("data/evaluated/cells-pca/seeds.csv").exists()
+
+
+def test_metrics_that_do_not_fit_are_left_out_and_said_so() -> None:
+    prepare((1, 6, 8))
+    evaluate.main("cells-dense")
+    scores = list(read("metrics/test/cells-dense.json"))
+    assert scores == list(read("metrics/val/cells-dense.json"))
+    assert {"mae", "mse", "psnr_db"} <= set(scores)
+    assert "ssim" not in scores
+    about = read("data/evaluated/cells-dense/about.json")
+    assert about["left_out"] == {"ssim": "expected images of at least 7x7 for its window, got 6x8"}
+
+
+def test_about_says_what_reports_need() -> None:
+    prepare()
+    for name in NETWORKS:
+        evaluate.main(name)
+    about = read("data/evaluated/cells-pca/about.json")
+    ratio = pytest.approx(3 * 9 * 11 / 72)  # 3 x 3 tiles of two numbers, 72 bytes
+    expected = {"dataset": "cells", "family": "pca", "tile": [4, 5], "left_out": {}}
+    assert about == expected | {"latent_dim": 18, "bytes_per_image": 72, "compression_ratio": ratio}
+    assert read("data/evaluated/cells-dense/about.json")["tile"] is None
+
+
+def test_a_generative_family_leaves_what_it_generates() -> None:
+    prepare()
+    evaluate.main("cells-vae")
+    folder = Path("data/evaluated/cells-vae")
+    shapes = {kind: np.load(folder / f"{kind}.npy").shape for kind in ("samples", "variations", "interpolation")}
+    assert shapes == {"samples": (10, 3, 9, 11), "variations": (2, 11, 3, 9, 11), "interpolation": (11, 3, 9, 11)}
+    described = read("data/evaluated/cells-vae/variations.json")
+    assert sorted(described["dimensions"]) == [0, 1]
+    assert described["kl_nats"] == sorted(described["kl_nats"], reverse=True)
+    assert described["values"][::5] == [-3, 0, 3]
+    evaluate.main("cells-dense")
+    assert not Path("data/evaluated/cells-dense/samples.npy").exists()
+
+
+def test_from_models_to_a_report() -> None:
+    prepare()
+    drawn = {}
+    for name in NETWORKS:
+        evaluate.main(name)
+        plot.main(name)
+        drawn[name] = {path.stem for path in Path(f"plots/{name}").iterdir()}
+    gather.main("cells", list(NETWORKS))
+    report.main("cells")
+    assert {"reconstructions", "latents", "training"} <= drawn["cells-dense"]
+    assert drawn["cells-pca"] == drawn["cells-dense"] | {"whole"}
+    assert drawn["cells-vae"] == drawn["cells-dense"] | {"samples", "variations", "interpolation"}
+    page = Path("metrics/reports/cells.md").read_text(encoding="utf-8")
+    assert "cells-dense: mean ± standard deviation over 3 seeds: MSE " in page
+    assert all(f"![{name}: {picture}]" in page for name, pictures in drawn.items() for picture in pictures)
+
+
+def test_no_group_is_in_any_path_but_the_reports(folder: Path) -> None:
+    Path("params.yaml").write_text(params(group="sparrows"), encoding="utf-8")
+    prepare()
+    evaluate.main("cells-pca")
+    plot.main("cells-pca")
+    assert not [path for path in folder.rglob("*") if "sparrows" in path.name]
+
+
+def test_a_metric_of_the_registry_is_scored_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def largest(images: NDArray[np.float32], reconstructions: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.abs(images - reconstructions).max(axis=(1, 2, 3)).astype(np.float64)
+
+    monkeypatch.setitem(METRICS, "largest", Metric(largest, "largest error", ".3f", "lower", compared=True))
+    prepare()
+    evaluate.main("cells-dense")
+    plot.main("cells-dense")
+    gather.main("cells", ["cells-dense"])
+    report.main("cells")
+    value = read("metrics/test/cells-dense.json")["largest"]
+    assert 0 < value <= 1
+    assert list(read("metrics/val/cells-dense.json")) == sorted(METRICS)
+    page = Path("metrics/reports/cells.md").read_text(encoding="utf-8")
+    assert "largest error" in page
+    assert f" {value:.3f} " in page
+
+
+def test_a_figure_is_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "added").mkdir()
+    (folder / "added" / "dark.py").write_text(
+        "from hourglass.figures.style import new_figure\n\n\ndef draw(model):\n    return new_figure(1, 1)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(folder / "added")])
+    prepare()
+    evaluate.main("cells-dense")
+    plot.main("cells-dense")
+    gather.main("cells", ["cells-dense"])
+    report.main("cells")
+    assert Path("plots/cells-dense/dark.png").exists()
+    assert "plots/cells-dense/dark.png" in Path("metrics/reports/cells.md").read_text(encoding="utf-8")
+
+
+def test_what_is_missing_is_one_line() -> None:
+    with pytest.raises(
+        UserError, match=r"expected data/models/cells-pca/config.json, found none: dvc repro .*train@cells-pca"
+    ):
+        evaluate.main("cells-pca")
+    with pytest.raises(UserError, match="did you mean 'cells-pca'"):
+        evaluate.main("cells-pcs")
+    with pytest.raises(
+        UserError, match=r"expected data/evaluated/cells-pca, found none: dvc repro .*evaluate@cells-pca"
+    ):
+        plot.main("cells-pca")
+    prepare()
+    Path("data/prepared/cells/val.npy").unlink()
+    with pytest.raises(UserError, match=r"expected data/prepared/cells/val.npy, found none: dvc repro .*prepare@cells"):
+        evaluate.main("cells-pca")
+    assert not Path("data/evaluated/cells-pca").exists()
+
+
+def test_a_model_without_seeds_in_its_config_has_one() -> None:
+    prepare()
+    path = Path("data/models/cells-pca/config.json")
+    config = read(str(path))
+    del config["seeds"]  # as in the configs of earlier commits
+    path.write_text(json.dumps(config), encoding="utf-8")
+    evaluate.main("cells-pca")
+    assert not Path("data/evaluated/cells-pca/seeds.csv").exists()
+
+
+def test_missing_weights_of_a_further_seed_say_what_to_do() -> None:
+    prepare()
+    Path("data/models/cells-dense/seed-8.safetensors").unlink()
+    with pytest.raises(UserError, match=r"^expected .*/seed-8.safetensors, found none: dvc repro .*train@cells-dense$"):
+        evaluate.main("cells-dense")
+
+
+def test_metrics_are_written_once_the_folder_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def interrupted(_target: Path) -> Iterator[Path]:
+        Path("partial").mkdir()
+        yield Path("partial")
+        raise KeyboardInterrupt
+
+    prepare()
+    monkeypatch.setattr(evaluate, "whole_folder", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.main("cells-pca")
+    assert Path("partial/scores.csv").exists()
+    assert not Path("metrics/test").exists()
+    assert not Path("metrics/val").exists()
+
+
+DAMAGES = {
+    "data/evaluated/cells-vae/about.json": ("{", "evaluate"),
+    "data/evaluated/cells-vae/variations.json": ("", "evaluate"),
+    "data/evaluated/cells-vae/labels.csv": ("index,label\n0,a\n", "evaluate"),
+    "data/evaluated/cells-vae/scores.csv": ("index,mse\n0,1\n1,2,3,4\n", "evaluate"),
+    "metrics/history/cells-vae.csv": ("", "train"),
+}
+
+
+@pytest.mark.parametrize("file", DAMAGES)
+def test_a_damaged_file_is_one_line(file: str) -> None:
+    content, stage = DAMAGES[file]
+    prepare()
+    evaluate.main("cells-vae")
+    Path(file).write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=rf"^{file}: expected .*: dvc repro .*{stage}@cells-vae$"):
+        plot.main("cells-vae")
+    if stage == "train":
+        Path(file).unlink()
+        with pytest.raises(UserError, match=rf"^expected {file}, found none: dvc repro .*{stage}@cells-vae$"):
+            plot.main("cells-vae")
+
+
+def test_a_damaged_table_of_labels_is_one_line() -> None:
+    prepare()
+    Path("data/prepared/cells/labels.csv").write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match=r"^data/prepared/cells/labels.csv: expected .*: dvc repro .*prepare@cells$"):
+        evaluate.main("cells-pca")
+    assert not Path("data/evaluated/cells-pca").exists()
+
+
+def test_a_network_that_diverged_is_one_line_and_leaves_nothing() -> None:
+    prepare()
+    network = build("vae", (3, 9, 11), NETWORKS["cells-vae"][1])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(torch.nan)
+    save_model(Path("data/models/cells-vae"), network, read("data/models/cells-vae/config.json"))
+    with pytest.raises(UserError, match="expected finite KL divergences"):
+        evaluate.main("cells-vae")
+    assert not Path("data/evaluated/cells-vae").exists()
+    assert not Path("metrics/test/cells-vae.json").exists()
