@@ -35,7 +35,7 @@ repro: $(READY)
 	@dvc repro
 
 check: $(READY)
-	@python -m stages.check
+	@python -m stages.check && echo "params.yaml is right"
 
 hooks:
 	@git config core.hooksPath .githooks
