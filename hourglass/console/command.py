@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from hourglass.console.errors import StoppedError, UserError
 
@@ -40,6 +41,8 @@ def guarded() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted: no output was written", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    finally:
+        _ignore_signals()  # all is done or undone: in Python's own shutdown, a signal would only cause a traceback
 
 
 @contextmanager
@@ -49,7 +52,7 @@ def deferred_signals() -> Iterator[Callable[[], int]]:
     A second SIGINT is not deferred; a second SIGTERM is, because schedulers and torchrun both send one.
     """
     received = 0
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[signal.Signals, Any] = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
 
     def record(signum: int, _frame: FrameType | None) -> None:
         nonlocal received
@@ -60,11 +63,19 @@ def deferred_signals() -> Iterator[Callable[[], int]]:
         signal.signal(signum, record)
     try:
         yield lambda: received
+    except StoppedError:
+        before = dict.fromkeys(before, signal.SIG_IGN)  # a further signal must not cut off what is said about this one
+        raise
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
     if received:  # after the block asked for the last time
         signal.raise_signal(received)
+
+
+def _ignore_signals() -> None:
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _terminate(signum: int, _frame: FrameType | None) -> None:
