@@ -12,13 +12,13 @@ from hourglass.console.errors import UserError
 from hourglass.files import whole_file
 from stages.paths import CHECKED, GROUP_STAGES, PARAMS
 from stages.tools.groups import groups, update_group_stages
-from stages.tools.rules import absent_folders, problems
+from stages.tools.rules import absent_sources, problems
 
 
 def main(is_stage: bool = False) -> int:
     """List every mistake in params.yaml with its line; if there is none, bring groups/dvc.yaml up to date."""
     params = Params.load(PARAMS)
-    found, absent = problems(params), absent_folders(params)
+    found, absent = problems(params), absent_sources(params)
     if is_stage:
         # The folder of somebody else's data set stops that data set alone, when DVC comes to prepare it.
         for problem in absent:

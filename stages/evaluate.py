@@ -23,7 +23,8 @@ from hourglass.config.document import Params
 from hourglass.config.entries import Model
 from hourglass.console import command
 from hourglass.console.progress import progress
-from hourglass.data.prepared import Bytes, array_file, open_split
+from hourglass.data.content import split_id
+from hourglass.data.prepared import Images, array_file, open_split
 from hourglass.data.tables import read_table, write_table
 from hourglass.files import whole_folder, write_json
 from hourglass.inference.batches import to_bytes
@@ -46,7 +47,7 @@ def main(name: str) -> None:
     device = choose_device()
     network, config = load_model(MODELS / name, device, remedy=retrain(name))
     again = f"dvc repro --force prepare@{prepared.name}"
-    test, val = (open_split(prepared / f"{split}.npy", again) for split in ("test", "val"))
+    test, val = (open_split(prepared / split, again) for split in ("test", "val"))
     seeds = config.get("seeds", [0])  # there were none in the configs of earlier commits
     with (
         enough_memory(device, "the images that go through the network at once", "make the network smaller"),
@@ -62,12 +63,12 @@ def main(name: str) -> None:
         if isinstance(network, Generative):
             generate(folder, network, test, torch.from_numpy(np.load(folder / "latents.npy")), device)
         val_means = mean_scores(network, val, device)
-    write_json(METRICS / "val" / f"{name}.json", shortened(val_means))
-    write_json(METRICS / "test" / f"{name}.json", shortened(means))
+    write_json(METRICS / "val" / f"{name}.json", shortened(val_means) | {"split_id": split_id(val)})
+    write_json(METRICS / "test" / f"{name}.json", shortened(means) | {"split_id": split_id(test)})
     print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in means.items()))
 
 
-def evaluate(folder: Path, name: str, network: Autoencoder, images: Bytes, device: torch.device) -> Scores:
+def evaluate(folder: Path, name: str, network: Autoencoder, images: Images, device: torch.device) -> Scores:
     """Write the latents and reconstructions of all images, batch by batch, and return the scores of each."""
     scores = []
     with (
@@ -102,7 +103,7 @@ def write_labels(path: Path, labels: Path, remedy: str) -> None:
 
 
 def write_seeds(
-    path: Path, name: str, first: dict[str, float], seeds: list[int], images: Bytes, device: torch.device
+    path: Path, name: str, first: dict[str, float], seeds: list[int], images: Images, device: torch.device
 ) -> None:
     """Write the mean scores of the same model for every seed; `first` are those of the first seed."""
     networks = (load_model(MODELS / name, device, weights_file(seed), retrain(name))[0] for seed in seeds[1:])

@@ -12,7 +12,7 @@ from hourglass.console.command import guarded
 from hourglass.console.errors import UserError
 from hourglass.data.documents import read_json
 from hourglass.files import rounded, write_json
-from stages.paths import EVALUATED, GROUPS, METRICS, PLOTS
+from stages.paths import EVALUATED, GROUPS, METRICS, PLOTS, PREPARED
 
 
 def main(group: str, models: list[str]) -> None:
@@ -23,8 +23,11 @@ def main(group: str, models: list[str]) -> None:
 def gather(name: str) -> dict[str, Any]:
     """Read what `evaluate` and `plot` left of one model."""
     again = f"dvc repro evaluate@{name}"
+    about = read_json(EVALUATED / name / "about.json", again)
+    dataset = about["dataset"]
     return {
-        "about": read_json(EVALUATED / name / "about.json", again),
+        "about": about,
+        "split": read_json(PREPARED / dataset / "meta.json", f"dvc repro prepare@{dataset}")["split_note"],
         "test": read_json(METRICS / "test" / f"{name}.json", again),
         "seeds": spread(EVALUATED / name / "seeds.csv", again),
         "pictures": pictures(PLOTS / name, f"dvc repro plot@{name}"),

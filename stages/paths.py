@@ -6,6 +6,7 @@ PARAMS = Path("params.yaml")
 CHECKED = Path("data/checked")
 RAW = Path("data/raw")  # / <dataset>
 PREPARED = Path("data/prepared")  # / <dataset>
+DECODED = Path("data/decoded")  # / <dataset>, decoded images that `prepare` need not decode again; no output of a stage
 MODELS = Path("data/models")  # / <model>
 CHECKPOINTS = Path("data/checkpoints")  # / <model>, while it trains; no output of a stage
 TIMING = Path("data/timing")  # / <model>.json, of the last training on this machine; no output of a stage

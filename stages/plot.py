@@ -13,7 +13,7 @@ from hourglass.config.entries import Model
 from hourglass.console import command
 from hourglass.console.errors import UserError
 from hourglass.data.documents import read_json
-from hourglass.data.prepared import open_array, open_split
+from hourglass.data.prepared import open_array, open_images, open_split
 from hourglass.data.tables import read_table
 from hourglass.figures.evaluated import Evaluated, Generated
 from hourglass.figures.style import save
@@ -47,8 +47,8 @@ def read(name: str, evaluated: Path, prepared: Path, history: Path) -> Evaluated
         raise UserError(f"expected {evaluated}, found none: {again}")
     return Evaluated(
         name=name,
-        originals=open_split(prepared / "test.npy", f"dvc repro --force prepare@{prepared.name}"),
-        reconstructions=open_split(evaluated / "reconstructions.npy", again),
+        originals=open_split(prepared / "test", f"dvc repro --force prepare@{prepared.name}"),
+        reconstructions=open_images(evaluated / "reconstructions.npy", again),
         latents=open_array(evaluated / "latents.npy", again),
         labels=read_table(evaluated / "labels.csv", ["index", "label", "source"], again),
         scores=read_table(evaluated / "scores.csv", ["index"], again),

@@ -37,6 +37,7 @@ def read(path: Path, published: dict[str, dict[str, Any]], group: str) -> list[R
             Result(
                 name,
                 facts["about"],
+                split=facts["split"],
                 scores=facts["test"],
                 seeds=facts["seeds"],
                 published={metric: entry[metric] for metric in METRICS if entry.get(metric) is not None},

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,7 +16,8 @@ import torch
 from hourglass.config.document import Params
 from hourglass.config.entries import Model
 from hourglass.console import command
-from hourglass.data.prepared import open_split
+from hourglass.data.documents import read_json
+from hourglass.data.prepared import Split, open_split
 from hourglass.files import rounded, whole_file, whole_folder, write_json
 from hourglass.inference.device import choose_device, enough_memory, keep_freed_memory
 from hourglass.inference.store import save_model, weights_file
@@ -42,9 +42,9 @@ def main(name: str) -> None:
     network = params.keywords(family, "models", name, "network")
     recipe_type = NoRecipe if issubclass(family, Solvable) else Recipe
     recipe = recipe_type(**params.keywords(recipe_type, "models", name, "training"))
-    files = [PREPARED / entry.dataset / f"{split}.npy" for split in ("train", "val")]
-    splits = [open_split(file, f"dvc repro --force prepare@{entry.dataset}") for file in files]
-    config = describe(entry, network, splits[0].shape[1:], files)
+    prepared, again = PREPARED / entry.dataset, f"dvc repro --force prepare@{entry.dataset}"
+    splits = [open_split(prepared / split, again) for split in ("train", "val")]
+    config = describe(entry, network, splits, read_json(prepared / "preparation.json", again))
     build_network = partial(build, entry.family, config["image_shape"], network)
     with enough_memory(torch.device("cpu"), "the network", "make it smaller"):
         build_network(0)  # refuses what does not fit the images, before anything is computed
@@ -71,19 +71,20 @@ def main(name: str) -> None:
 
 
 def describe(
-    entry: Model, network: dict[str, Any], image_shape: tuple[int, ...], files: Sequence[Path]
+    entry: Model, network: dict[str, Any], splits: Sequence[Split], preparation: dict[str, Any]
 ) -> dict[str, Any]:
     """Return config.json: all that it takes to build the network again, and what it was made from."""
     digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
+    for shard in (shard for split in splits for shard in split.shards):
+        with shard.path.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
     return {
         "family": entry.family,
         "network": network,
-        "image_shape": image_shape,
+        "image_shape": splits[0].shape[1:],
         "dataset": entry.dataset,
-        "dataset_sha256": digest.hexdigest(),  # of train.npy and val.npy, one after the other
+        "dataset_sha256": digest.hexdigest(),  # of the files of train and val, one after the other
+        "preparation": preparation,  # what made an array of an image file, and makes one of another
         "versions": {package: version(package).partition("+")[0] for package in PACKAGES},
     }
 

@@ -66,7 +66,7 @@ DATASETS: dict[str, Any] = {
         "citation": "E. Alpaydin and C. Kaynak (1998), UCI Machine Learning Repository",
         "source": "data/raw/digits",
         "format": "csv",
-        "options": {"white": 16},
+        "options": {"white": 16, "label": "last"},
         "size": [8, 8],
     },
     "faces": {

@@ -133,7 +133,7 @@ DENSE, TILES = "models.digits-dense", "models.photos-tiles"
         (put(f"{DENSE}.group", ["a"]), f"{DENSE}.group: expected text, got ['a']"),
         (put("datasets.digits.size", 64), "datasets.digits.size: expected [height, width], got 64"),
         (put("datasets.digits.size", [64]), "datasets.digits.size: expected [height, width], got [64]"),
-        (drop("datasets.digits.size"), "datasets.digits: expected `size: [height, width]`, which csv files do not state: add it"),
+        (put("datasets.digits", {"source": "data/raw/digits", "format": "matlab", "options": {"variable": "x"}}), "datasets.digits: expected `size: [height, width]`, which matlab files do not state: add it"),
         (put("datasets.digits.title", 5), "datasets.digits.title: expected text, got 5: put it in quotes"),
         (put("datasets.digits.licence", "CC0"), "datasets.digits: unknown key 'licence'; did you mean 'license'?"),
         (put("datasets.digits.color", "grey"), "datasets.digits.color: expected one of gray, rgb, got 'grey'; did you mean 'gray'?"),
@@ -141,8 +141,8 @@ DENSE, TILES = "models.digits-dense", "models.photos-tiles"
         (put("datasets.digits.options", {"wite": 3}), "datasets.digits.options: unknown key 'wite'; did you mean 'white'?"),
         (put("datasets.digits.format", "cvs"), "datasets.digits.format: 'format' expected a reader's name, got 'cvs'; did you mean 'csv'?"),
         (put("datasets.photos.options", {"pattern": "[a-z"}), "datasets.photos.options.pattern: expected a regular expression, got '[a-z'"),
-        (put("datasets.photos.source", "photos"), "datasets.photos.source: expected a folder that exists, got 'photos'; did you mean 'data/raw/photos'?"),
-        (put("datasets.photos.source", "/nowhere/at/all"), "datasets.photos.source: expected a folder that exists, got '/nowhere/at/all'"),
+        (put("datasets.photos.source", "photos"), "datasets.photos.source: expected a folder or a file that exists, got 'photos'; did you mean 'data/raw/photos'?"),
+        (put("datasets.photos.source", "/nowhere/at/all"), "datasets.photos.source: expected a folder or a file that exists, got '/nowhere/at/all'"),
         (put("datasets.photos.source", "~/photos"), f"datasets.photos.source: expected a path without ~, which DVC does not expand: {Path.home()}/photos"),
         (put("datasets.photos.source", "data/raw/photo"), "datasets.photos.source: expected a download, got 'data/raw/photo'; did you mean 'data/raw/photos'?"),
         (rename("datasets", "faces", "Faces"), "datasets.Faces: expected a name of small letters, digits and single dashes, got 'Faces'"),
@@ -334,7 +334,7 @@ def test_a_folder_of_somebody_else_stops_its_own_data_set_alone(
     assert check.main(is_stage=True) == 0
     assert "warning: params.yaml:" in (line := capsys.readouterr().err)
     assert line.endswith(
-        f"datasets.photos.source: expected a folder that exists, got '/nowhere/at/all' from {folder}\n"
+        f"datasets.photos.source: expected a folder or a file that exists, got '/nowhere/at/all' from {folder}\n"
     )
     assert Path("data/checked").exists()
 
@@ -370,8 +370,8 @@ def test_dvc_repro_tells_all_mistakes_before_any_work(fresh: Project) -> None:
     del models["faces-dense"]["group"]
     for name in ("Upper", "dotted.name", "spaced name"):
         models[name] = models["digits-pca"] | {"network": {"latent_dim": 2}, "group": "quickstrat"}
-    del datasets["faces"]["format"], datasets["digits"]["size"]
-    datasets["faces"]["format"] = "matlab"
+    del datasets["digits"]["size"]
+    datasets["digits"] |= {"format": "matlab", "options": {"variable": "x"}}
     datasets["photos"]["size"] = 64
     datasets["mine"] = datasets["photos"] | {"source": "~/photos", "size": [8, 8]}
     datasets["theirs"] = datasets["photos"] | {"source": "/nowhere/at/all", "size": [8, 8]}
@@ -395,7 +395,7 @@ def test_dvc_repro_tells_all_mistakes_before_any_work(fresh: Project) -> None:
         "datasets.digits: expected `size: [height, width]`",
         "datasets.photos.size: expected [height, width], got 64",
         "datasets.mine.source: expected a path without ~, which DVC does not expand",
-        "datasets.theirs.source: expected a folder that exists, got '/nowhere/at/all'",
+        "datasets.theirs.source: expected a folder or a file that exists, got '/nowhere/at/all'",
     ]
     lines = [line for line in done.stderr.splitlines() if "params.yaml:" in line]
     missing = [message for message in expected if not any(message in line for line in lines)]

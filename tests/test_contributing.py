@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+
+from hourglass.data.prepared import open_split
 
 from .conftest import ROOT, Project, copy_of
 
@@ -130,7 +133,7 @@ def test_the_pipeline_runs_the_examples(extended: Project) -> None:
     assert {"train_mse", "train_mae", "val_mae"} <= set(history)
     assert '"max_error"' in (folder / "metrics/test/digits-linear.json").read_text(encoding="utf-8")
     assert (folder / "plots/digits-linear/errors.png").stat().st_size > 0
-    assert np.load(folder / "data/prepared/cifar-10/test.npy").shape == (30, 3, 32, 32)
+    assert open_split(folder / "data/prepared/cifar-10/test").shape == (30, 3, 32, 32)
 
 
 def test_the_reference_is_of_the_examples_too(extended: Project) -> None:
@@ -141,8 +144,27 @@ def test_the_reference_is_of_the_examples_too(extended: Project) -> None:
 
 def test_the_entries_of_the_readme_are_right(fresh: Project) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    model, dataset = re.findall(r"^```yaml\n(  .*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    (fresh.folder / "photos").mkdir()
-    dataset = dataset.replace("/home/me/photos", str(fresh.folder / "photos"))
-    (fresh.folder / "new.yaml").write_text(f"models:\n{model}datasets:\n{dataset}", encoding="utf-8")
-    assert "added models.digits-tiny, datasets.my-photos" in fresh.ok("python", "-m", "stages.tools.add", "new.yaml")
+    model, *datasets = re.findall(r"^```yaml\n(  .*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    home = fresh.folder / "home"
+    for index in range(60):
+        folder = (f"photos/cat{index % 3}", f"people/person{index // 4}")[index % 2]
+        path = home / folder / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(index).integers(0, 256, (32, 32), np.uint8)).save(path)
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+    labels = np.arange(40) % 2
+    np.savetxt(home / "train.csv.gz", np.column_stack([labels, images.reshape(40, -1)]), "%d", ",")
+    (home / "arrays").mkdir()
+    np.save(home / "arrays/images.npy", images)
+    np.save(home / "arrays/labels.npy", labels)
+    text = "".join(datasets).replace("/home/me", str(home))
+    (fresh.folder / "new.yaml").write_text(f"models:\n{model}datasets:\n{text}", encoding="utf-8")
+    added = fresh.ok("python", "-m", "stages.tools.add", "new.yaml")
+    assert "added models.digits-tiny, datasets.my-photos, datasets.my-people, datasets.my-table" in added
+    for name, way in (
+        ("photos", "stratified"),
+        ("people", "grouped"),
+        ("table", "stratified"),
+        ("arrays", "stratified"),
+    ):
+        assert f", {way}: " in fresh.ok("python", "-m", "stages.prepare", f"my-{name}")

@@ -19,6 +19,8 @@ from hourglass.metrics.quality import METRICS, Metric
 from hourglass.networks.base.families import build
 from stages import evaluate, gather, plot, report
 
+from .shards import save_split
+
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "cells-dense": ("dense", {"latent_dim": 3}),
     "cells-pca": ("pca", {"tile": [4, 5], "tile_latent_dim": 2}),
@@ -40,17 +42,17 @@ def prepare(shape: tuple[int, int, int] = (3, 9, 11)) -> dict[str, NDArray[np.ui
     """Write what `prepare` writes, a split of each kind, and models in their first state."""
     generator = np.random.default_rng(0)
     folder = Path("data/prepared/cells")
-    folder.mkdir(parents=True)
     splits = {
         split: generator.integers(0, 256, (count, *shape), dtype=np.uint8) for split, count in (("val", 4), ("test", 5))
     }
     rows = []
     for split, images in splits.items():
-        np.save(folder / f"{split}.npy", images)
+        save_split(folder, split, images)
         rows += [
             {"split": split, "index": row, "label": "NA", "source": f"{split}[{row}]"} for row in range(len(images))
         ]
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+    (folder / "meta.json").write_text('{"split_note": "random"}', encoding="utf-8")
     for name, (family, network) in NETWORKS.items():
         seeds = SEEDS if name == "cells-dense" else SEEDS[:1]
         config = {"family": family, "image_shape": shape, "network": network, "seeds": list(seeds)}
@@ -103,9 +105,10 @@ def test_both_splits_have_the_same_keys_with_four_digits() -> None:
     prepare()
     evaluate.main("cells-dense")
     test, val = (read(f"metrics/{split}/cells-dense.json") for split in ("test", "val"))
-    assert list(test) == list(val) == sorted(METRICS)
-    assert test != val
+    assert list(test) == list(val) == sorted([*METRICS, "split_id"])
+    assert all(test[key] != val[key] for key in test)
     scores = pd.read_csv("data/evaluated/cells-dense/scores.csv")
+    assert 10_000 <= test.pop("split_id") < 100_000
     for name, value in test.items():
         assert value == pytest.approx(scores[name].mean(), rel=1e-3)
         assert float(f"{value:.4g}") == value
@@ -120,7 +123,9 @@ def test_seeds_have_a_row_each_the_first_that_of_the_metrics() -> None:
     assert table["seed"].tolist() == list(SEEDS)
     assert table["mse"].nunique() == len(SEEDS)
     first = table.iloc[0].drop("seed").to_dict()
-    assert read("metrics/test/cells-dense.json") == pytest.approx(first, rel=1e-3)
+    scores = read("metrics/test/cells-dense.json")
+    assert scores.pop("split_id") == read("metrics/test/cells-pca.json")["split_id"]  # the same images
+    assert scores == pytest.approx(first, rel=1e-3)
     assert not Path("data/evaluated/cells-pca/seeds.csv").exists()
 
 
@@ -197,7 +202,7 @@ def test_a_metric_of_the_registry_is_scored_and_reported(monkeypatch: pytest.Mon
     report.main("cells")
     value = read("metrics/test/cells-dense.json")["largest"]
     assert 0 < value <= 1
-    assert list(read("metrics/val/cells-dense.json")) == sorted(METRICS)
+    assert list(read("metrics/val/cells-dense.json")) == sorted([*METRICS, "split_id"])
     page = Path("metrics/reports/cells.md").read_text(encoding="utf-8")
     assert "largest error" in page
     assert f" {value:.3f} " in page
@@ -231,8 +236,9 @@ def test_what_is_missing_is_one_line() -> None:
     ):
         plot.main("cells-pca")
     prepare()
-    Path("data/prepared/cells/val.npy").unlink()
-    with pytest.raises(UserError, match=r"expected data/prepared/cells/val.npy, found none: dvc repro .*prepare@cells"):
+    Path("data/prepared/cells/val/val-00000.npy").unlink()
+    missing = r"expected data/prepared/cells/val/val-00000.npy, found none: dvc repro .*prepare@cells"
+    with pytest.raises(UserError, match=missing):
         evaluate.main("cells-pca")
     assert not Path("data/evaluated/cells-pca").exists()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,9 +18,14 @@ from ruamel.yaml import YAML
 
 from hourglass.config.document import Params
 from hourglass.console.errors import UserError
+from hourglass.data.image import Preparation
 from hourglass.data.preparation import contract
-from hourglass.data.preparation.entry import Preparation
-from hourglass.data.tables import read_table
+from hourglass.data.preparation.decode import decode
+from hourglass.data.preparation.description import groups_of, labels_table, split_note
+from hourglass.data.preparation.entry import Dataset
+from hourglass.data.preparation.raw import RawImages
+from hourglass.data.prepared import open_split
+from hourglass.data.tables import read_table, write_table
 from stages import prepare
 
 from .conftest import ROOT, Project
@@ -61,9 +67,14 @@ def configure(folder: Path, **settings: object) -> None:
 def prepared(folder: Path) -> tuple[dict[str, NDArray[np.uint8]], list[dict[str, str]], dict[str, object]]:
     """Read what came out: the arrays, the rows of the labels and the meta data."""
     target = folder / "data/prepared/mine"
-    arrays = {split: np.load(target / f"{split}.npy") for split in ("train", "val", "test")}
+    arrays = {split: np.asarray(open_split(target / split)) for split in ("train", "val", "test")}
     labels = read_table(target / "labels.csv").to_dict("records")
     return arrays, cast(list[dict[str, str]], labels), json.loads((target / "meta.json").read_text(encoding="utf-8"))
+
+
+def all_bytes(folder: Path) -> dict[str, bytes]:
+    """Read all files below a folder."""
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_photos_of_mixed_sizes_in_three_lines(workplace: Path) -> None:
@@ -99,11 +110,11 @@ def test_the_same_seed_gives_the_same_bytes_another_gives_others(workplace: Path
     def run(seed: int) -> dict[str, bytes]:
         configure(workplace, seed=seed)
         prepare.main("mine")
-        return {path.name: path.read_bytes() for path in (workplace / "data/prepared/mine").iterdir()}
+        return all_bytes(workplace / "data/prepared/mine")
 
     first = run(1)
     assert run(1) == first
-    assert run(2)["train.npy"] != first["train.npy"]
+    assert run(2)["train-00000.npy"] != first["train-00000.npy"]
 
 
 def test_a_flat_folder_has_no_classes_and_is_split_by_chance(workplace: Path) -> None:
@@ -128,14 +139,64 @@ def test_names_as_iiitm_has_them(workplace: Path) -> None:
     assert arrays["train"].shape == (48, 3, 100, 80)
     assert meta["classes"] == sorted(emotions)
     assert all(row["label"] == Path(row["source"]).stem[-3:-1] for row in labels)
-
-    configure(workplace, **(entry | {"source": "photos", "size": [100, 80], "split": "grouped"}))
-    prepare.main("mine")
+    assert meta["split"] == "grouped"
     people = {split: set[str]() for split in ("train", "val", "test")}
-    for row in prepared(workplace)[1]:
+    for row in labels:
         people[row["split"]].add(Path(row["source"]).stem[:-3])
     assert [len(names) for names in people.values()] == [8, 1, 1]
     assert len(set.union(*people.values())) == 10  # nobody on two sides
+    assert meta["groups"] == {"train": 8, "val": 1, "test": 1, "of_test_elsewhere": 0, "of_val_in_train": 0}
+
+
+def test_a_split_against_known_groups_says_so(workplace: Path) -> None:
+    (workplace / "photos").mkdir()
+    for index in range(60):
+        Image.fromarray(picture(index)).save(workplace / "photos" / f"{index // 6} {index}.png")
+    configure(workplace, split="random", options={"pattern": r"(?P<group>\d+) .*"})
+    prepare.main("mine")
+    _, labels, meta = prepared(workplace)
+    train, val, test = (
+        {row["source"].split()[0] for row in labels if row["split"] == split} for split in ("train", "val", "test")
+    )
+    shared = len(test & (train | val))
+    assert shared
+    assert meta["groups"] == {
+        "train": len(train),
+        "val": len(val),
+        "test": len(test),
+        "of_test_elsewhere": shared,
+        "of_val_in_train": len(val & train),
+    }
+    assert f"{shared} of the {len(test)} groups in test are in train or val too" in str(meta["split_note"])
+
+
+def test_what_is_said_of_a_split_by_the_publisher() -> None:
+    groups = ["a", "a", "b", "b", "c", "a"]
+    parts = {"train": np.array([0, 2]), "val": np.array([1, 3]), "test": np.array([4])}
+    known = groups_of(groups, parts)
+    assert known == {"train": 2, "val": 2, "test": 1, "of_test_elsewhere": 0, "of_val_in_train": 2}
+    assert split_note("official", known).endswith("; 2 of the 2 groups in val are in train too")
+    leaking = groups_of(groups, parts | {"test": np.array([4, 5])})
+    assert "1 of the 2 groups in test are in train or val too" in split_note("official", leaking)
+    assert split_note("official", None) == "as published: the publisher's test images"
+
+
+def test_the_hash_of_a_split_is_of_what_its_images_show(workplace: Path) -> None:
+    folder = make_photos(workplace / "photos", {"cats": 30})
+    configure(workplace)
+    prepare.main("mine")
+    _, labels, meta = prepared(workplace)
+    before = meta["content"]
+    (folder / "cats" / "photo 7.png").rename(folder / "cats" / "another name.png")
+    prepare.main("mine")
+    assert prepared(workplace)[2]["content"] == before
+    test = next(row["source"] for row in labels if row["split"] == "test" and row["source"] != "cats/photo 7.png")
+    Image.fromarray(picture(1000)).save(folder / test)
+    prepare.main("mine")
+    after = prepared(workplace)[2]["content"]
+    assert isinstance(before, dict)
+    assert isinstance(after, dict)
+    assert before["test"] != after["test"]
 
 
 def test_copies_are_counted_and_never_on_two_sides(workplace: Path) -> None:
@@ -166,7 +227,7 @@ def test_images_that_differ_in_their_last_pixel_are_no_copies(workplace: Path) -
 def test_the_publishers_test_images_stay_and_their_copies_leave_training(workplace: Path) -> None:
     folder = make_photos(workplace / "photos", {"TrainSet": 20, "TestSet": 5})
     (folder / "TrainSet" / "copy.png").write_bytes((folder / "TestSet" / "photo 2.png").read_bytes())
-    configure(workplace, options={"labels": "none", "test": "TestSet/"}, split="official", fractions=[0.9, 0.1, 0])
+    configure(workplace, options={"label": "none", "test": "TestSet/"}, split="official", fractions=[0.9, 0.1, 0])
     prepare.main("mine")
     arrays, labels, meta = prepared(workplace)
     assert [len(array) for array in arrays.values()] == [18, 2, 5]
@@ -236,7 +297,7 @@ def test_few_large_groups_leave_no_split_empty(workplace: Path) -> None:
     (workplace / "photos").mkdir()
     for index in range(30):
         Image.fromarray(picture(index)).save(workplace / "photos" / f"{index // 10} {index % 10}.png")
-    configure(workplace, split="grouped", options={"pattern": r"(?P<group>\d) \d"})
+    configure(workplace, split="grouped", options={"pattern": r"(?P<group>\d) \d\.png"})
     prepare.main("mine")
     assert [len(array) for array in prepared(workplace)[0].values()] == [10, 10, 10]
 
@@ -294,7 +355,7 @@ def nothing(_: Path) -> None:
 
 
 REFUSED: list[tuple[str, dict[str, int], Callable[[Path], None], Settings, str]] = [
-    ("missing folder", {".": 9}, nothing, {"source": "nowhere"}, "expected the folder nowhere, found none: see datasets.mine"),
+    ("missing folder", {".": 9}, nothing, {"source": "nowhere"}, "expected the folder or file nowhere, found none: see datasets.mine"),
     ("empty folder", {".": 0}, nothing, {}, "photos: expected images (.jpg, .jpeg, .png, .webp, .bmp, .tif, .tiff, .gif)"),
     ("bad image", {".": 9}, write_broken, {}, "photos/broken.jpg: expected an image, got an empty file; `on_bad_image: skip`"),
     ("mixed sizes", {".": 9}, nothing, {"size": None}, "photo 1.png: expected 10x14 like all others, got 11x14: see `size`"),
@@ -304,9 +365,9 @@ REFUSED: list[tuple[str, dict[str, int], Callable[[Path], None], Settings, str]]
     ("odd name", {".": 9}, write_odd_name, {}, "expected names of printable characters"),
     ("all bad", {".": 0}, write_broken, {"on_bad_image": "skip"}, "expected at least one image that can be used, got none; photos/broken.jpg"),
     ("optional group", {".": 9}, nothing, {"options": {"pattern": "photo (?P<label>1)?.*"}}, "expected a name that matches the pattern"),
-    ("other names", {".": 9}, nothing, {"options": {"pattern": r"SUB\d+"}}, "expected a name that matches the pattern SUB\\d+, got photo 0"),
-    ("no groups", {".": 9}, nothing, {"split": "grouped"}, "expected `group` in `pattern` for `split: grouped`"),
-    ("no publisher", {".": 9}, nothing, {"split": "official", "fractions": [0.9, 0.1, 0]}, "expected a publisher's test set"),
+    ("other names", {".": 9}, nothing, {"options": {"pattern": r"SUB\d+"}}, "expected a name that matches the pattern SUB\\d+ from its first folder to its suffix, got photo 0.png"),
+    ("no groups", {".": 9}, nothing, {"split": "grouped"}, "expected who is in each image (`group`) for `split: grouped`"),
+    ("no publisher", {".": 9}, nothing, {"split": "official", "fractions": [0.9, 0.1, 0]}, "expected a publisher's train and test images"),
     ("constant", {".": 9}, write_black, {}, "black.png: expected an image, got the one value 0 everywhere"),
     ("name clash", {".": 9}, write_clash, {}, "expected names that differ by more than their capitals, got photos/PHOTO 1.png and photos/photo 1.png"),
 ]  # fmt: skip
@@ -355,13 +416,13 @@ def test_a_disk_that_fills_up_while_writing_loses_nothing(workplace: Path) -> No
     make_photos(workplace / "photos", {".": 12})
     configure(workplace)
     prepare.main("mine")
-    before = {path.name: path.read_bytes() for path in (workplace / "data/prepared/mine").iterdir()}
+    before = all_bytes(workplace / "data/prepared/mine")
     configure(workplace, size=[100, 100])
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))"
     done = run_stage("prepare", "mine", workplace, limit)
     assert done.returncode == 1
     assert done.stderr == "error: File too large; no output was written\n"
-    assert {path.name: path.read_bytes() for path in (workplace / "data/prepared/mine").iterdir()} == before
+    assert all_bytes(workplace / "data/prepared/mine") == before
     assert not list(workplace.glob("data/prepared/.*"))
 
 
@@ -386,8 +447,14 @@ def test_a_folder_that_cannot_be_read(workplace: Path) -> None:
     [
         ({"format": "idz"}, "'format' expected a reader's name, got 'idz'; did you mean 'idx'?"),
         ({"fractions": [0.8, 0.1, 0.2]}, "'fractions' expected train, val and test that add to 1, got 1.1"),
-        ({"fractions": [0.9, 0.1, 0]}, "'fractions' expected a part for every split, got [0.9, 0.1, 0.0]"),
-        ({"split": "official"}, "publisher's training images: expected 0 for test, got 0.1"),
+        (
+            {"split": "stratified", "fractions": [0.9, 0.1, 0]},
+            "'fractions' expected a part for every split, got [0.9, 0.1, 0.0]",
+        ),
+        (
+            {"split": "official", "fractions": [0.8, 0.1, 0.1]},
+            "publisher's training images: expected 0 for test, got 0.1",
+        ),
         ({"color": "grey"}, "expected one of gray, rgb, got 'grey'; did you mean 'gray'?"),
         ({"licence": "MIT"}, "unknown key 'licence'; did you mean 'license'?"),
         ({"options": {"white": 1}}, "datasets.mine.options: unknown key 'white'"),
@@ -404,52 +471,80 @@ def test_what_an_entry_may_not_say(workplace: Path, settings: Settings, message:
 
 
 def test_an_entry_has_the_shape_of_its_images() -> None:
-    entry = Preparation(source="photos", format="folder", size=(3, 5), color="rgb")
+    entry = Dataset(source="photos", format="folder", size=(3, 5), color="rgb")
     assert entry.image_shape == (3, 3, 5)
-    assert Preparation(source="photos", format="folder").image_shape is None
+    assert Dataset(source="photos", format="folder").image_shape is None
 
 
-def test_the_contract_names_the_file_that_breaks_it(workplace: Path) -> None:
-    make_photos(workplace / "photos", {"cats": 20, "dogs": 10})
-    configure(workplace)
-    prepare.main("mine")
-    folder = workplace / "data/prepared/mine"
-    promise = ((1, 8, 8), {"train": 24, "val": 3, "test": 3}, ["cats", "dogs"], False)
-    contract.check(folder, *promise)
-    labels = (folder / "labels.csv").read_text(encoding="utf-8")
-    rows = labels.splitlines()
-    train, val = np.load(folder / "train.npy"), np.load(folder / "val.npy")
+def test_the_contract_names_the_file_that_breaks_it(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8)
+    raw = RawImages(images, [f"{index}.png" for index in range(30)], ["cats", "dogs"] * 15)
+    decoded = decode(
+        raw,
+        tmp_path / "decoded",
+        Preparation("gray", None),
+        skip_bad=False,
+        max_skipped=0,
+        allow_constant=False,
+        cache=None,
+        name="mine",
+    )
+    parts = {"train": np.arange(24), "val": np.arange(24, 27), "test": np.arange(27, 30)}
+    for part, positions in parts.items():
+        prepare.write_part(tmp_path, part, positions, decoded)
+    table = labels_table(raw.annotations(decoded.kept), parts)
+    train, val = tmp_path / "train/train-00000.npy", tmp_path / "val/val-00000.npy"
+    of_train, of_val = np.load(train), np.load(val)
+    write_table(tmp_path / "labels.csv", table)
+    contract.check(tmp_path, decoded, parts, ["cats", "dogs"])
 
     def broken(change: Callable[[], object], message: str) -> None:
         change()
         with pytest.raises(UserError, match=message):
-            contract.check(folder, *promise)
-        (folder / "labels.csv").write_text(labels, encoding="utf-8")
-        np.save(folder / "train.npy", train)
-        np.save(folder / "val.npy", val)
+            contract.check(tmp_path, decoded, parts, ["cats", "dogs"])
+        write_table(tmp_path / "labels.csv", table)
+        np.save(train, of_train)
+        np.save(val, of_val)
 
-    def write_labels(text: str) -> None:
-        (folder / "labels.csv").write_text(text, encoding="utf-8")
+    def write_labels(changed: pd.DataFrame) -> None:
+        write_table(tmp_path / "labels.csv", changed)
 
-    source = rows[1].split(",")[3]
-    broken(
-        lambda: write_labels(labels.replace("train,0,cats", "train,0,birds")),
-        f"{source}: expected one of the classes, got 'birds'",
+    birds = table.replace({"label": {"dogs": "birds"}})
+    broken(lambda: write_labels(birds), "1.png: expected one of the classes, got 'birds'")
+    twice = pd.concat([table, pd.DataFrame([["test", 3, "cats", "0.png"]], columns=table.columns)])
+    broken(lambda: write_labels(twice), "0.png: expected on one side of the split, got it in train and test")
+    broken(lambda: write_labels(table[:-1]), "labels.csv: expected 3 rows of test, got 2")
+    broken(lambda: write_labels(table[::-1]), "labels.csv: expected the rows of train in the order of its array")
+    broken(lambda: np.save(train, of_train[:-1]), r"train: expected shape \(24, 1, 8, 8\), got \(23, 1, 8, 8\)")
+    broken(lambda: np.save(train, of_train.astype(float)), "expected uint8")
+    exchanged = of_train[[1, 0, *range(2, 24)]]
+    broken(lambda: np.save(train, exchanged), r"0.png: expected it at train\[0\], got another image")
+    damaged = of_train.copy()
+    damaged[5, 0, 0, 0] ^= 1
+    broken(lambda: np.save(train, damaged), r"5.png: expected it at train\[5\], got another image")
+
+
+def test_the_contract_refuses_a_copy_on_two_sides(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (9, 8, 8), np.uint8)
+    images[8] = images[2]
+    raw = RawImages(images, [f"{index}.png" for index in range(9)])
+    preparation = Preparation("gray", None)
+    decoded = decode(
+        raw,
+        tmp_path / "decoded",
+        preparation,
+        skip_bad=False,
+        max_skipped=0,
+        allow_constant=False,
+        cache=None,
+        name="mine",
     )
-    broken(lambda: write_labels(labels + f"test,3,cats,{source}\n"), f"{source}: expected on one side of the split")
-    broken(lambda: write_labels("\n".join(rows[:-1]) + "\n"), "labels.csv: expected 3 rows of test, got 2")
-    broken(lambda: np.save(folder / "train.npy", train[:-1]), "train.npy: expected shape")
-    broken(lambda: np.save(folder / "train.npy", train.astype(float)), "train.npy: expected uint8")
-    broken(
-        lambda: np.save(
-            folder / "train.npy", np.where(np.arange(24)[:, None, None, None] == 0, 7, train).astype(np.uint8)
-        ),
-        f"{source}: expected an image, got the one value 7",
-    )
-    broken(
-        lambda: np.save(folder / "val.npy", np.concatenate([train[:1], val[1:]])),
-        "expected copies on one side of the split",
-    )
+    parts = {"train": np.arange(7), "val": np.array([7]), "test": np.array([8])}
+    for part, positions in parts.items():
+        prepare.write_part(tmp_path, part, positions, decoded)
+    write_table(tmp_path / "labels.csv", labels_table(raw.annotations(decoded.kept), parts))
+    with pytest.raises(UserError, match=r"8\.png: expected copies on one side .* in test and as 2\.png in train"):
+        contract.check(tmp_path, decoded, parts, [])
 
 
 def test_download_unpacks_archives_and_copies_folders(workplace: Path) -> None:

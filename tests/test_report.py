@@ -38,7 +38,8 @@ def leave(name: str, family: str, latent_dim: int, test: dict[str, float], datas
     about = {"dataset": dataset, "family": family, "latent_dim": latent_dim, "tile": None, "left_out": {}}
     about |= {"bytes_per_image": 4 * latent_dim, "compression_ratio": 16 / latent_dim}
     write_json(Path(f"data/evaluated/{name}/about.json"), about)
-    write_json(Path(f"metrics/test/{name}.json"), test)
+    write_json(Path(f"metrics/test/{name}.json"), test | {"split_id": 12345})
+    write_json(Path(f"data/prepared/{dataset}/meta.json"), {"split_note": f"of {dataset}, by image"})
     Path(f"plots/{name}").mkdir(parents=True)
     for picture in ("another", "latents", "reconstructions"):
         Path(f"plots/{name}/{picture}.png").touch()
@@ -92,6 +93,8 @@ def test_the_report_of_a_group() -> None:
     assert [row[-1] for row in table[::2]] == ["", "MSE 0.75, PSNR 23.3"]
     notes = [line for line in page.splitlines() if line.startswith("- ")]
     assert notes == [
+        "- atoms: split of atoms, by image.",
+        "- cells: split of cells, by image.",
         "- cells-dense: the published figure is of their paper.",
         "- cells-large: mean ± standard deviation over 3 seeds: MSE 0.70000 ± 0.20000, MAE 0.2500 ± 0.0000, "
         "PSNR (dB) 2.00 ± 1.00, SSIM 0.1250 ± 0.0000; in the table the first.",
@@ -127,7 +130,7 @@ def test_gathered_is_what_a_report_says() -> None:
     gather.main("cells", ["cells-pca"])
     gathered = json.loads(Path("data/groups/cells.json").read_text(encoding="utf-8"))
     assert list(gathered) == ["cells-pca"]
-    assert list(gathered["cells-pca"]) == ["about", "pictures", "seeds", "test"]
+    assert list(gathered["cells-pca"]) == ["about", "pictures", "seeds", "split", "test"]
     assert gathered["cells-pca"]["seeds"] == {}
 
 
@@ -216,6 +219,6 @@ def test_gather_takes_a_group_and_its_models(project: Path) -> None:
 
 def test_a_table_of_one_model_of_one_metric() -> None:
     about = {"dataset": "cells", "family": "dense", "latent_dim": 4, "bytes_per_image": 16, "compression_ratio": 2}
-    result = Result("cells-dense", about | {"left_out": {}}, {"mse": 0.5}, {}, {}, "", [])
+    result = Result("cells-dense", about | {"left_out": {}}, "by image", {"mse": 0.5}, {}, {}, "", [])
     others = ["-"] * (len(METRICS) - 1)
     assert rows(to_markdown([result]))[1] == ["cells", "cells-dense", "4", "2.0", "0.50000", *others, ""]

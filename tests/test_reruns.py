@@ -35,7 +35,12 @@ FILES = {
     "hourglass/data/remote/fetch.py": {"check", "download@digits", "download@faces", "download@photos"},
     "hourglass/data/readers/csv.py": {"check", "prepare@digits"},
     "hourglass/data/readers/folder.py": {"check", "prepare@photos"},
+    "hourglass/data/image.py": {"check"} | stages("prepare", of=DATASETS),
+    "hourglass/data/manifest.py": {"check"} | stages("prepare", of=DATASETS),
+    "hourglass/data/content.py": {"check"} | stages("prepare", of=DATASETS) | stages("evaluate"),
+    "hourglass/data/preparation/shards.py": {"check"} | stages("prepare", of=DATASETS),
     "hourglass/data/preparation/preview.py": {"check"} | stages("prepare", of=DATASETS),
+    "hourglass/natural.py": {"check"} | stages("prepare", of=DATASETS) | stages("plot"),
     "hourglass/networks/pca.py": {"check"} | stages("train", "evaluate", of=PCA),
     "hourglass/networks/tiles.py": {"check", "train@photos-tiles", "evaluate@photos-tiles"},
     "hourglass/networks/base/layers.py": {"check"} | stages("train", "evaluate"),
@@ -109,6 +114,11 @@ def test_an_edit_of_a_value(edited: Project, taken_back: Callable[[str], Path], 
 def test_a_comment_in_params_runs_the_check_alone(project: Project) -> None:
     project.append("params.yaml", "# A comment.")
     assert project.repro() == {"check"}
+
+
+def test_another_title_of_a_data_set_trains_nothing(project: Project) -> None:
+    project.change("datasets.digits.title", "Other digits")
+    assert project.repro("report@quickstart") == {"check", "prepare@digits", "groups/dvc.yaml:quickstart"}
 
 
 def test_new_code_that_computes_the_same_ends_where_it_began(project: Project) -> None:

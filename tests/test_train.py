@@ -1,5 +1,6 @@
 """The stage `train`: several seeds, what it says about speed, and one line when the machine cannot do what was asked."""
 
+import hashlib
 import json
 import os
 import statistics
@@ -13,12 +14,17 @@ import pandas as pd
 import pytest
 import torch
 
+from hourglass.config.entries import Model
+from hourglass.console.errors import UserError
+from hourglass.data.prepared import open_split
 from hourglass.inference.device import choose_precision
 from hourglass.inference.store import load_model
 from hourglass.training.recipe import Recipe
 from hourglass.training.speed import parameter_count
+from stages import train
 
 from .conftest import ROOT, Project
+from .shards import save_split
 
 CPU = torch.device("cpu")
 TRAIN = (sys.executable, "-m", "stages.train", "digits-dense")
@@ -66,6 +72,42 @@ def test_config_says_how_the_training_ended(quickstart: Project) -> None:
         assert config["training"]["best_epoch"] == history["epoch"].iloc[int(history["val_loss"].to_numpy().argmin())]
         kept = history["val_loss"].min() if model == "digits-vae" else history["val_loss"].iloc[-1]  # one has patience
         assert config["training"]["val_loss"] == pytest.approx(kept, rel=1e-3)
+
+
+def test_config_says_what_the_model_was_made_from(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (7, 1, 8, 8), dtype=np.uint8)
+    digests = []
+    for case, (shards, val) in enumerate([(1, images[5:]), (3, images[5:]), (3, images[4:6])]):
+        folder = tmp_path / str(case)
+        splits = [
+            open_split(save_split(folder, name, part, shards)) for name, part in (("train", images[:5]), ("val", val))
+        ]
+        preparation = {"resize": "pad", "size": [8, 8]}
+        model = Model(group="cells", dataset="cells", family="pca", network={}, training={})
+        config = train.describe(model, {"latent_dim": 2}, splits, preparation)
+        assert config["preparation"] == preparation
+        assert config["image_shape"] == (1, 8, 8)
+        files = sorted((folder / "train").iterdir()) + sorted((folder / "val").iterdir())
+        assert config["dataset_sha256"] == hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+        digests.append(config["dataset_sha256"])
+    assert len(set(digests)) == 3
+
+
+def test_config_has_the_preparation_of_the_data_set(quickstart: Project) -> None:
+    for model in ("digits-dense", "digits-pca"):
+        config = json.loads((quickstart.folder / f"data/models/{model}/config.json").read_text(encoding="utf-8"))
+        prepared = quickstart.folder / "data/prepared/digits/preparation.json"
+        assert config["preparation"] == json.loads(prepared.read_text(encoding="utf-8"))
+
+
+def test_a_missing_preparation_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = {"group": "cells", "dataset": "cells", "family": "pca", "network": {"latent_dim": 2}, "training": {}}
+    Path("params.yaml").write_text(json.dumps({"models": {"cells-pca": model}, "train": {}}), encoding="utf-8")
+    for split in ("train", "val"):
+        save_split(Path("data/prepared/cells"), split, np.zeros((2, 1, 8, 8), np.uint8))
+    with pytest.raises(UserError, match=r"^expected .*cells/preparation.json, found none: dvc repro .*prepare@cells$"):
+        train.main("cells-pca")
 
 
 def test_weights_are_kept_after_every_few_epochs(project: Project) -> None:

@@ -2,13 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+
+
+class Images(Protocol):
+    """N images as bytes, an array or files that read like one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)."""
+
+    def __len__(self) -> int:
+        """Return the number of images, N."""
+
+    def __getitem__(self, index: int, /) -> Bytes:
+        """Return one image, (C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Evaluated:
     """
 
     name: str
-    originals: Bytes
+    originals: Images
     reconstructions: Bytes
     latents: NDArray[np.float32]
     labels: pd.DataFrame

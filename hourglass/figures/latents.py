@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hourglass.figures.evaluated import Evaluated, spread
 from hourglass.figures.style import BLUE, CLASS_COLORS, CLASS_MARKERS, new_figure
+from hourglass.natural import natural_key
 
 POINTS = 5000  # latents, at most
 
@@ -26,7 +27,7 @@ def draw(model: Evaluated) -> Figure:
     labels = rows["label"].tolist()
     figure = new_figure(7.5, 5.5)
     axis = figure.subplots()
-    classes = sorted(set(labels), key=lambda label: (len(label), label))
+    classes = sorted(set(labels), key=natural_key)
     if len(classes) <= 1:
         _scatter_positions(axis, points, positions(rows["source"]))
     elif len(classes) <= len(CLASS_COLORS):

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from hourglass.data.prepared import Bytes, Images
 from hourglass.networks.base.autoencoder import scale
 
 BATCH_VALUES = 1 << 22  # floats in a batch of images: 16 MiB, and a hundred times that inside a wide network
 
 
-def batches(images: NDArray[np.uint8], device: torch.device) -> Iterator[Tensor]:
+def batches(images: Images, device: torch.device) -> Iterator[Tensor]:
     """Yield uint8 images (N, C, H, W) as float32 in [0, 1] on `device`, in batches of bounded memory."""
     step = batch_size(images.shape[1:])
     for start in range(0, len(images), step):
@@ -25,6 +25,6 @@ def batch_size(image_shape: Sequence[int]) -> int:
     return max(1, BATCH_VALUES // math.prod(image_shape))
 
 
-def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+def to_bytes(images: Tensor) -> Bytes:
     """Convert images in [0, 1] to uint8, on the CPU."""
     return images.mul(255).round().byte().cpu().numpy()

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from hourglass.console.errors import UserError
-from hourglass.data.prepared import Bytes, array_file
+from hourglass.data.prepared import Bytes, Images, array_file
 from hourglass.files import rounded, write_json
 from hourglass.inference.batches import batches, to_bytes
 from hourglass.inference.traversals import farthest, interpolation, samples, variations
@@ -26,10 +25,10 @@ REACH = 3.0  # standard deviations of the prior, to both sides
 
 
 @torch.no_grad()
-def generate(folder: Path, network: Autoencoder, images: Bytes, latents: Tensor, device: torch.device) -> None:
+def generate(folder: Path, network: Autoencoder, images: Images, latents: Tensor, device: torch.device) -> None:
     """Write the files above; `latents` (N, D) are those of the images (N, C, H, W)."""
 
-    def decode(chosen: Tensor) -> NDArray[np.uint8]:
+    def decode(chosen: Tensor) -> Bytes:
         return to_bytes(network.decode(chosen.to(device)).clamp(0, 1))
 
     kl = mean_divergences(network, images, device)
@@ -44,7 +43,7 @@ def generate(folder: Path, network: Autoencoder, images: Bytes, latents: Tensor,
     np.save(folder / "interpolation.npy", decode(interpolation(latents[0], latents[farthest(latents)], STEPS)))
 
 
-def mean_divergences(network: Autoencoder, images: Bytes, device: torch.device) -> Tensor:
+def mean_divergences(network: Autoencoder, images: Images, device: torch.device) -> Tensor:
     """Return the KL divergence of each latent dimension from the prior in nats, the mean over the images: (D,)."""
     assert isinstance(network, Generative)
     kl = torch.cat([network.divergences(batch).double().cpu() for batch in batches(images, device)]).mean(dim=0)

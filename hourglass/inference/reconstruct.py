@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from hourglass.data.prepared import Images
 from hourglass.inference.batches import batches
 from hourglass.networks.base.autoencoder import Autoencoder
 
 
 @torch.no_grad()
-def reconstruct(
-    network: Autoencoder, images: NDArray[np.uint8], device: torch.device
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def reconstruct(network: Autoencoder, images: Images, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield batches of originals, latents and reconstructions of uint8 images (N, C, H, W).
 
     Originals and reconstructions are in [0, 1]: values that a decoder returns outside are clipped.

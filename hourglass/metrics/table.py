@@ -22,6 +22,7 @@ class Result:
     Attributes:
         name: of the model.
         about: dataset, family, the sizes above, and `left_out`: metric -> why the model has no such score.
+        split: how its data set was split.
         scores: metric -> mean over the test split.
         seeds: count, mean and std of the scores over several seeds; {} for one seed.
         published: metric -> score.
@@ -31,6 +32,7 @@ class Result:
 
     name: str
     about: dict[str, Any]
+    split: str
     scores: dict[str, float]
     seeds: dict[str, Any]
     published: dict[str, float]
@@ -54,19 +56,19 @@ class Result:
 
 
 def to_markdown(results: list[Result]) -> str:
-    """Return a row for each model; below the table the sources of published scores and what was left out."""
+    """Return a row for each model; below them the splits, the sources of published scores and what was left out."""
     table = pd.DataFrame([_row(result) for result in results])
     alignment = ["left", "left", *["right"] * (len(table.columns) - 3), "left"]
     lines = [LEGEND, "", table.to_markdown(index=False, colalign=alignment, disable_numparse=True)]
-    notes = [f"{result.name}: the published figure is of {result.source}." for result in results if result.source]
+    notes = [f"{dataset}: split {note}." for dataset, note in {one.dataset: one.split for one in results}.items()]
+    notes += [f"{result.name}: the published figure is of {result.source}." for result in results if result.source]
     notes += [f"{result.name}: {_spread(result)}; in the table the first." for result in results if result.seeds]
     notes += [
         f"{result.name}: no {METRICS[metric].label}: {reason}."
         for result in results
         for metric, reason in result.about["left_out"].items()
     ]
-    if notes:
-        lines += ["", *(f"- {note}" for note in notes)]
+    lines += ["", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from hourglass.console import command
 from hourglass.console.errors import StoppedError, UserError
 from hourglass.console.progress import progress
+from hourglass.data.prepared import Images
 from hourglass.inference.batches import batch_size, batches
 from hourglass.inference.device import can_compile, choose_precision
 from hourglass.networks.base.autoencoder import Autoencoder, Solvable, TrainsOnParts
@@ -30,7 +30,6 @@ from hourglass.training.recipe import Recipe, Settings
 from hourglass.training.schedules import SCHEDULES, Schedule
 from hourglass.training.trainer import Row, Trainer
 
-Bytes = NDArray[np.uint8]
 Build = Callable[[int], Autoencoder]  # a network whose first weights depend on the seed alone
 DEFAULT_OPTIMIZER = {"name": "adam"}
 
@@ -42,6 +41,7 @@ class Run:
     Attributes:
         network: The network that came out.
         history: A row for every epoch.
+        best_epoch: The first epoch with the lowest validation loss.
         kept_epoch: The epoch whose weights it has.
         seconds: What the training took, interruptions left out.
         seed: Seed of its first weights and of all random draws.
@@ -50,15 +50,11 @@ class Run:
 
     network: Autoencoder
     history: list[Row]
+    best_epoch: int
     kept_epoch: int
     seconds: float
     seed: int = 0
     snapshots: Sequence[Path] = ()
-
-    @property
-    def best_epoch(self) -> int:
-        """The first epoch with the lowest validation loss."""
-        return int(min(self.history, key=lambda row: row["val_loss"])["epoch"])
 
     @property
     def val_loss(self) -> float:
@@ -69,7 +65,7 @@ class Run:
 def train(
     title: str,
     build: Build,
-    splits: Sequence[Bytes],
+    splits: Sequence[Images],
     recipe: Recipe,
     settings: Settings,
     folder: Path,
@@ -111,12 +107,13 @@ def train(
             state = trainer.state_dict()
             if processes.is_main:
                 checkpoints.save(trainer.epoch, trainer.step, state)
-        runs.append(Run(network, trainer.history, trainer.kept_epoch, trainer.seconds, seed, snapshots.files()))
+        best, kept = trainer.best_epoch, trainer.kept_epoch
+        runs.append(Run(network, trainer.history, best, kept, trainer.seconds, seed, snapshots.files()))
     waited = sum(part.waited for part in data) / (time.perf_counter() - started)
     return runs, on | {"data": data[0].kind, "share_of_time_waiting_for_data": waited}
 
 
-def training_examples(images: Bytes, network: Autoencoder) -> Bytes:
+def training_examples(images: Images, network: Autoencoder) -> Images:
     """Return what the family trains on: the images, or parts of them, cut once and held in memory."""
     if not isinstance(network, TrainsOnParts):
         return images
@@ -199,7 +196,7 @@ def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, sna
         )
 
 
-def solve(network: Autoencoder, splits: Sequence[Bytes], device: torch.device) -> Run:
+def solve(network: Autoencoder, splits: Sequence[Images], device: torch.device) -> Run:
     """Fit a family that has a closed form; its history is one row."""
     assert isinstance(network, Solvable)
     started = time.perf_counter()
@@ -208,4 +205,4 @@ def solve(network: Autoencoder, splits: Sequence[Bytes], device: torch.device) -
     at_once = batch_size(train.shape[1:])
     losses = [mean_losses(Objective(network), split, at_once, ProcessGroup()) for split in place(splits, device)]
     row = {"epoch": 1} | {f"{split}_loss": of["loss"] for split, of in zip(("train", "val"), losses, strict=True)}
-    return Run(network, [row], 1, time.perf_counter() - started)
+    return Run(network, [row], 1, 1, time.perf_counter() - started)

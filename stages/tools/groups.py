@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hourglass.config.document import Params
 from hourglass.files import whole_file
-from stages.paths import EVALUATED, GROUPS, METRICS, PLOTS
+from stages.paths import EVALUATED, GROUPS, METRICS, PLOTS, PREPARED
 
 HEADER = """\
 # Generated from the `group` of every model in params.yaml by `python -m stages.check`: edit there, not here.
@@ -26,15 +26,15 @@ CODE = (
 )
 
 
-def groups(params: Params) -> dict[str, list[str]]:
-    """Return the models of every group, both in the order of their names."""
-    members: dict[str, list[str]] = {name: [] for name in sorted(params.names("groups"))}
+def groups(params: Params) -> dict[str, dict[str, str]]:
+    """Return the models of every group, each with its data set, in the order of their names."""
+    members: dict[str, dict[str, str]] = {name: {} for name in sorted(params.names("groups"))}
     for model in sorted(params.names("models")):
-        members[params.value("models", model, "group")].append(model)
+        members[params.value("models", model, "group")][model] = params.value("models", model, "dataset")
     return members
 
 
-def update_group_stages(file: Path, members: dict[str, list[str]]) -> str:
+def update_group_stages(file: Path, members: dict[str, dict[str, str]]) -> str:
     """Write the stages of all groups; return what changed, or nothing."""
     text = HEADER + "\n".join(stage(group, models) for group, models in members.items())
     before = file.read_text(encoding="utf-8") if file.exists() else ""
@@ -45,17 +45,18 @@ def update_group_stages(file: Path, members: dict[str, list[str]]) -> str:
     return describe(before, members)
 
 
-def stage(group: str, models: list[str]) -> str:
+def stage(group: str, models: dict[str, str]) -> str:
     """Return the stage that gathers one group, in YAML."""
-    files = [
+    files = {
         path
-        for model in models
+        for model, dataset in models.items()
         for path in (
             EVALUATED / model,
             METRICS / "test" / f"{model}.json",
             PLOTS / model,
+            PREPARED / dataset / "meta.json",
         )
-    ]
+    }
     lines = [
         f'  "{group}":',  # in quotes: 2024 and null are names too
         f"    desc: Gather what the report of {group} says of its models",
@@ -69,7 +70,7 @@ def stage(group: str, models: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def describe(before: str, members: dict[str, list[str]]) -> str:
+def describe(before: str, members: dict[str, dict[str, str]]) -> str:
     """Say which models came to a group or left one since the file said `before`."""
     commands = [line.partition("stages.gather ")[2].split() for line in before.splitlines() if "stages.gather " in line]
     earlier = {(group, model) for group, *models in commands for model in models}

@@ -13,7 +13,7 @@ from typing import Any
 
 from hourglass.config.document import Params
 from hourglass.console.command import guarded
-from stages.paths import CHECKPOINTS, GROUP_STAGES, PARAMS, TIMING
+from stages.paths import CHECKPOINTS, DECODED, GROUP_STAGES, PARAMS, TIMING
 
 LOCKS = (Path("dvc.lock"), GROUP_STAGES.with_suffix(".lock"))
 OUTPUTS = (Path("data"), Path("metrics"), Path("plots"))  # nothing outside of these folders is removed
@@ -31,7 +31,8 @@ def main() -> int:
             for path in map(Path, removed):
                 if path not in outputs:
                     remove(path)
-    for path in leftovers(Params.load(PARAMS).names("models")):
+    params = Params.load(PARAMS)
+    for path in leftovers(params.names("models"), params.names("datasets")):
         remove(path)
     return 0
 
@@ -57,10 +58,11 @@ def prune_lock(lock: Path, known: set[str]) -> dict[str, list[str]]:
     return {name: [out["path"] for out in entry.get("outs", [])] for name, entry in removed.items()}
 
 
-def leftovers(models: list[str]) -> Iterator[Path]:
-    """Yield what trainings of other models left that is no output of a stage."""
+def leftovers(models: list[str], datasets: list[str]) -> Iterator[Path]:
+    """Yield what other models and data sets left that is no output of a stage."""
     yield from (path for path in sorted(TIMING.glob("*.json")) if path.stem not in models)
     yield from (path for path in sorted(CHECKPOINTS.glob("*/")) if path.name not in models)
+    yield from (path for path in sorted(DECODED.glob("*/")) if path.name not in datasets)
 
 
 def remove(path: Path) -> None:

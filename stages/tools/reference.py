@@ -12,7 +12,7 @@ from typing import Any
 
 from hourglass.config.entries import Model
 from hourglass.config.reference import DIALECT, REFERENCE, Json, definitions, references, table
-from hourglass.data.preparation.entry import Preparation
+from hourglass.data.preparation.entry import Dataset
 from hourglass.data.preparation.formats import reader, readers
 from hourglass.data.remote.remote_file import RemoteFile
 from hourglass.files import whole_file
@@ -35,7 +35,7 @@ FORMATS: dict[str, Callable[..., Any]] = {name: reader(name) for name in readers
 FAMILIES: dict[str, Callable[..., Any]] = {name: family_class(name) for name in families()}
 SECTIONS: list[Callable[..., Any]] = [
     RemoteFile,
-    Preparation,
+    Dataset,
     *FORMATS.values(),
     Model,
     *FAMILIES.values(),
@@ -60,7 +60,7 @@ def schema_text() -> str:
 def schema() -> Json:
     """Return the JSON Schema of all of params.yaml."""
     at, made = definitions(SECTIONS)
-    made["Preparation"]["properties"]["format"]["enum"] = list(FORMATS)
+    made["Dataset"]["properties"]["format"]["enum"] = list(FORMATS)
     made["Model"]["properties"]["family"]["enum"] = list(FAMILIES)
     options = [_where("format", name, {"options": {"$ref": at[read]}}) for name, read in FORMATS.items()]
     networks = [
@@ -70,9 +70,7 @@ def schema() -> Json:
     files = {"type": "array", "minItems": 1, "items": {"$ref": at[RemoteFile]}}
     sections = {
         "downloads": _entries(files, "Upstream files of a data set, fetched into data/raw/<name>."),
-        "datasets": _entries(
-            {"allOf": [{"$ref": at[Preparation]}, *options]}, "Images, split into train, val and test."
-        ),
+        "datasets": _entries({"allOf": [{"$ref": at[Dataset]}, *options]}, "Images, split into train, val and test."),
         "models": _entries({"allOf": [{"$ref": at[Model]}, *networks]}, "Networks, and how each is trained."),
         "groups": _entries({"$ref": at[Group]}, "Models that are reported together."),
         "train": {"$ref": at[Settings]},
@@ -125,7 +123,7 @@ def _chapters(at: dict[Callable[..., Any], str], made: Json) -> Iterator[tuple[i
 
 def _outline() -> Iterator[tuple[int, str, Callable[..., Any]]]:
     yield 2, "`downloads.<name>`, each item", RemoteFile
-    yield 2, "`datasets.<name>`", Preparation
+    yield 2, "`datasets.<name>`", Dataset
     for name, read in FORMATS.items():
         yield 3, f"`options` of `format: {name}`", read
     yield 2, "`models.<name>`", Model

@@ -12,7 +12,7 @@ from hourglass.config.entries import Model
 from hourglass.config.messages import shown
 from hourglass.config.types import Name
 from hourglass.console.errors import UserError, nearest, suggest
-from hourglass.data.preparation.entry import Preparation
+from hourglass.data.preparation.entry import Dataset
 from hourglass.data.preparation.formats import needs_size, reader, readers
 from hourglass.data.remote.remote_file import RemoteFile
 from hourglass.metrics.group import Group
@@ -37,18 +37,18 @@ def problems(params: Params) -> list[Problem]:
     return sorted(set(found))
 
 
-def absent_folders(params: Params) -> list[Problem]:
-    """List the data sets whose folder is not on this machine, or not yet, in the order of their lines."""
+def absent_sources(params: Params) -> list[Problem]:
+    """List the data sets whose files are not on this machine, or not yet, in the order of their lines."""
     downloads = [str(RAW / name) for name in params.names("downloads")]
     found = []
     for name in params.names("datasets"):
         source = params.value("datasets", name, "source")
         if not isinstance(source, str) or source.startswith("~") or Path(source).is_relative_to(RAW):
             continue
-        if not Path(source).is_dir():
+        if not Path(source).exists():
             near = nearest(source, downloads)
             end = f"; did you mean '{near}'?" if near else f" from {Path.cwd()}"
-            message = f"expected a folder that exists, got '{source}'{end}"
+            message = f"expected a folder or a file that exists, got '{source}'{end}"
             found.append(params.problem(message, "datasets", name, "source"))
     return sorted(found)
 
@@ -88,7 +88,7 @@ def _download(params: Params, name: str) -> list[Problem]:
 
 def _dataset(params: Params, name: str) -> Iterator[Problem]:
     entry = ("datasets", name)
-    yield from params.problems(Preparation, *entry)
+    yield from params.problems(Dataset, *entry)
     source, kind = params.value(*entry, "source"), params.value(*entry, "format")
     if isinstance(source, str):
         yield from _source(params, source, *entry, "source")
@@ -132,9 +132,9 @@ def _model(params: Params, name: str) -> Iterator[Problem]:
 def _built(params: Params, name: str, network: type[Autoencoder]) -> Iterator[Problem]:
     """Build the network without memory for its weights: its constructor says which keywords do not go together."""
     dataset = params.value("models", name, "dataset")
-    if params.value("datasets", dataset) is None or params.problems(Preparation, "datasets", dataset):
+    if params.value("datasets", dataset) is None or params.problems(Dataset, "datasets", dataset):
         return
-    shape = Preparation(**params.keywords(Preparation, "datasets", dataset)).image_shape
+    shape = Dataset(**params.keywords(Dataset, "datasets", dataset)).image_shape
     if shape is None:  # the files state it, which are not there yet
         return
     family, keywords = params.value("models", name, "family"), params.keywords(network, "models", name, "network")

@@ -89,7 +89,7 @@ def parse_arguments() -> argparse.Namespace:
 def check_needs(workloads: dict[str, Workload]) -> None:
     """Exit with a line on what is not there, before anything runs."""
     for dataset in dict.fromkeys(workload.dataset for workload in workloads.values()):
-        if not all((ROOT / "data/prepared" / dataset / f"{split}.npy").exists() for split in ("train", "val")):
+        if not all((ROOT / "data/prepared" / dataset / split).is_dir() for split in ("train", "val")):
             sys.exit(f"expected data/prepared/{dataset}, found none: dvc repro prepare@{dataset}")
     if not OTHERS.exists():
         sys.exit("expected .venv-benchmarks, found none: make benchmark")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hourglass.data.prepared import open_split, shard_path
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -110,16 +112,17 @@ WORKLOADS = {
 
 
 def write_images(workload: Workload, folder: Path, steps: int | None) -> tuple[Path, Path]:
-    """Write the images that every runner gets, bytes (N, C, H, W), as train.npy and val.npy; return their paths.
+    """Write the images that every runner gets, bytes (N, C, H, W), as two splits of one shard; return their paths.
 
     With `steps`, both are cut to so many batches.
     """
     paths = []
     for split, count in (("train", workload.train), ("val", workload.val)):
-        images = np.load(ROOT / "data/prepared" / workload.dataset / f"{split}.npy", mmap_mode="r")[:count]
+        images = open_split(ROOT / "data/prepared" / workload.dataset / split)[:count]
         if steps is not None:
             images = images[: steps * workload.batch_size]
-        path = folder / f"{split}.npy"
+        path = shard_path(folder / split, 0)
+        path.parent.mkdir()
         np.save(path, average_squares(images, workload.shrink))
         paths.append(path)
     return paths[0], paths[1]

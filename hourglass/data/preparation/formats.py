@@ -1,8 +1,9 @@
 """Find the reader of a file format: each is a module of `hourglass.data.readers` with a function `read`.
 
-    def read(folder: Path, target: Target, *, <options>) -> RawImages
+    def read(source: Path, target: Target, *, <options>) -> RawImages
 
-The keyword-only parameters are the `options` of the data sets of that format.
+`source` is a folder, or a file where somebody names one. The keyword-only parameters are the `options` of the data sets
+of that format.
 """
 
 import pkgutil

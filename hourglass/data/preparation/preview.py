@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hourglass.data.prepared import Bytes
+from hourglass.natural import natural_key
 
 IMAGES = 24
 COLUMNS = 8
@@ -24,11 +25,12 @@ LINE = 1.5  # the height of a line of text, in letters
 
 
 def choose(labels: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the positions of images that are spread evenly over the classes.
+    """Return the positions of images that are spread evenly over the classes, these in natural order.
 
     `labels` is the table that `hourglass.data.preparation.description.labels_table` returns.
     """
-    order = labels.sort_index().sort_values("label", kind="stable").index.to_numpy()
+    places = {label: place for place, label in enumerate(sorted(labels["label"].unique(), key=natural_key))}
+    order = labels.sort_index()["label"].map(places).sort_values(kind="stable").index.to_numpy()
     count = min(IMAGES, len(order))
     return order[np.arange(count) * len(order) // count]
 

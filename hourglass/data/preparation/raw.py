@@ -1,6 +1,7 @@
-"""What every reader returns: images that are decoded when they are asked for, and what is known about each."""
+"""What every reader returns: images that are read when they are asked for, and what is known about each."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,14 +11,35 @@ from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
 from hourglass.data.prepared import Bytes
+from hourglass.natural import natural_key
+
+DARK = 32  # where no value reaches this, white is hardly 255: it is 16 in scikit-learn's digits, for one
+PIECE = 1 << 22  # values that are scaled at once
 
 
 class BadImageError(UserError):
     """A file that is no image, or not one that can be used."""
 
 
+@dataclass(frozen=True)
+class EncodedImage:
+    """The file of an image, not read and not decoded yet.
+
+    Attributes:
+        name: What messages call it.
+        read: Returns its bytes; raises BadImageError if it is no file that can be read.
+        known_hash: Changes when its bytes do, where that is known without reading them; "" if not.
+        check: Called in place of `read` where the image is known by that hash: raises what `read` would.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+    known_hash: str = ""
+    check: Callable[[], None] | None = None
+
+
 class Images(Protocol):
-    """N images, each uint8 (H, W) or (H, W, C): an array, or anything that is indexed like one."""
+    """N images, each uint8 (H, W) or (H, W, C), or an `EncodedImage`: an array, or anything indexed like one."""
 
     def __len__(self) -> int: ...
 
@@ -45,12 +67,12 @@ class Annotations:
     sources: Sequence[str]  # where each came from: a file's name, or file[index]
     labels: Sequence[str] | None = None  # the class of each
     groups: Sequence[str] | None = None  # who is in each: images of one group may be kept on one side of a split
-    official_test: NDArray[np.bool_] | None = None  # (N,), which ones the publisher tests on
+    official: Sequence[str] | None = None  # the publisher's split of each: train, val or test
 
     @property
     def classes(self) -> list[str]:
-        """All labels, each once, sorted."""
-        return sorted(set(self.labels or ()))
+        """All labels, each once, in natural order."""
+        return sorted(set(self.labels or ()), key=natural_key)
 
 
 @dataclass(frozen=True)
@@ -61,7 +83,7 @@ class RawImages:
     sources: Sequence[str]
     labels: Sequence[str] | None = None
     groups: Sequence[str] | None = None
-    official_test: NDArray[np.bool_] | None = None
+    official: Sequence[str] | None = None
 
     def annotations(self, indices: NDArray[np.int64]) -> Annotations:
         """Return what is known about the images at these indices."""
@@ -73,33 +95,68 @@ class RawImages:
             pick(self.sources),
             None if self.labels is None else pick(self.labels),
             None if self.groups is None else pick(self.groups),
-            None if self.official_test is None else self.official_test[indices],
+            None if self.official is None else pick(self.official),
         )
 
 
-def to_bytes(values: NDArray[np.number], white: float, where: Path) -> Bytes:
-    """Scale gray values from 0 to `white` into bytes from 0 to 255; raise UserError if any lies outside."""
+def to_bytes(values: NDArray[np.number], white: float | None, where: Path) -> Bytes:
+    """Scale gray values from 0 to `white`, by default 255, into bytes from 0 to 255.
+
+    Raises:
+        UserError: They are no real numbers, one lies outside, or all are so small that `white` must be another.
+    """
     if values.dtype.kind not in "buif":
         raise UserError(f"{where}: expected real numbers, got {values.dtype}")
-    if white == 255 and values.size and values[:100].max() <= 1 and values.max() <= 1:
-        raise UserError(
-            f"{where}: expected values up to 255, got at most {values.max():g}: set `options: {{white: 1}}`"
-        )
-    if values.size and not (values.min() >= 0 and values.max() <= white):  # NaN fails both
-        raise UserError(
-            f"{where}: expected values from 0 to {white:g}, got {values.min():g} to {values.max():g}: "
-            "set `options: {white: ...}`"
-        )
+    if values.size:
+        check_bounds(values.min(), values.max(), white, where)
+        check_white(values.max(), white, where)
+    return scaled(values, white)
+
+
+def scaled(values: NDArray[np.number], white: float | None) -> Bytes:
+    """Scale values that were checked."""
+    white = white or 255
     if values.dtype == np.uint8 and white == 255:
         return values.view(np.uint8)  # as it is, perhaps still on disk
-    return np.rint(values * (255 / white)).astype(np.uint8)
+    made = np.empty(values.shape, np.uint8)
+    rows = max(1, PIECE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), rows):  # in pieces: as numbers of eight bytes, all would be eight times as much
+        made[start : start + rows] = np.rint(values[start : start + rows] * (255 / white))
+    return made
 
 
-def only_file(folder: Path, *patterns: str) -> Path:
-    """Return the one file in `folder` that matches one of the patterns; raise UserError if there is not just one."""
-    found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+def check_bounds(low: float, high: float, white: float | None, where: Path) -> None:
+    """Raise UserError if values from `low` to `high` are not between 0 and `white`."""
+    if low >= 0 and high <= (white or 255):  # NaN fails both
+        return
+    remedy = "undo the normalization that made values negative" if low < 0 else "set `options: {white: ...}`"
+    raise UserError(f"{where}: expected values from 0 to {white or 255:g}, got {low:g} to {high:g}: {remedy}")
+
+
+def check_white(high: float, white: float | None, where: Path) -> None:
+    """Raise UserError if white is hardly 255, as all values are at most `high`."""
+    got = (
+        f"{where}: expected values up to 255, got at most {high:g}: set `options: {{white: {max(1, math.ceil(high))}}}`"
+    )
+    if white in (None, 255) and high <= 1:
+        raise UserError(got)
+    if white is None and high < DARK:
+        raise UserError(f"{got}, or `white: 255` if the images are that dark")
+
+
+def only_file(source: Path, *patterns: str) -> Path:
+    """Return the one file in the folder `source` that matches one of the patterns, or `source` if it is such a file.
+
+    Raises:
+        UserError: There is not just one.
+    """
+    if source.is_file():
+        if not any(source.match(pattern) for pattern in patterns):
+            raise UserError(f"{source}: expected {' or '.join(patterns)}: see `format`")
+        return source
+    found = sorted({path for pattern in patterns for path in source.glob(pattern)})
     if len(found) != 1:
-        raise UserError(f"{folder}: expected one {' or '.join(patterns)}, got {len(found)}: see `source`")
+        raise UserError(f"{source}: expected one {' or '.join(patterns)}, got {len(found)}: see `source`")
     return found[0]
 
 

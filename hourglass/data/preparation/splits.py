@@ -1,7 +1,7 @@
-"""Decide which images are for training, for validation and for the final test: pure functions of labels and a seed.
+"""Decide which images are for training, which for validation and which for the final test.
 
-Every function returns the sorted indices of each split. `copies`, (N,), holds for every image the index of its first
-exact copy (its own, where there is none): copies are never put on two sides, so that no test image is trained on.
+Every way returns the sorted indices of each split. Exact copies, whose digests are equal, are never put on two sides,
+so that no test image is trained on; all ways but `contiguous` keep an image's side when others come and go (`ranks`).
 """
 
 from collections.abc import Sequence
@@ -10,35 +10,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
+from hourglass.data.preparation.ranks import TEST, Fractions, Indices, hashes, offsets, rank
 from hourglass.data.preparation.raw import Annotations
+from hourglass.natural import natural_key
 
 SPLITS = ("train", "val", "test")
-Indices = NDArray[np.int64]
-Fractions = tuple[float, float, float]
+Digests = NDArray[np.uint8]  # (N, 16), of each image's content
+FRACTIONS: Fractions = (0.8, 0.1, 0.1)
+OFFICIAL_FRACTIONS: Fractions = (0.9, 0.1, 0.0)  # of the images that the publisher does not test on
+
+
+def default_way(annotations: Annotations) -> str:
+    """Return how images are split if nothing else is asked for: as the publisher did, by groups, or by labels."""
+    if annotations.official is not None:
+        return "official"
+    if annotations.groups is not None:
+        return "grouped"
+    return "random" if annotations.labels is None or len(set(annotations.labels)) < 2 else "stratified"
 
 
 def split(
-    annotations: Annotations, copies: Indices, how: str | None, fractions: Fractions, seed: int
+    annotations: Annotations, digests: Digests, how: str | None, fractions: Fractions | None, seed: int
 ) -> tuple[str, dict[str, Indices]]:
-    """Share out images in the way that `how` names, by default as their labels allow.
+    """Share out images in the way that `how` names, by default as what is known about them allows.
 
     Returns:
-        The name of the way, and the indices of each split.
+        The name of the way, and the sorted indices of each split.
 
     Raises:
         UserError: The images lack what this way needs, or a split would be empty.
     """
-    how = how or ("random" if annotations.labels is None else "stratified")
+    how = how or default_way(annotations)
     if how == "official":
-        parts = official(annotations.labels, annotations.official_test, copies, fractions, seed)
+        parts = official(annotations, digests, fractions or OFFICIAL_FRACTIONS, seed)
     elif how == "contiguous":
-        parts = contiguous(copies, fractions)
+        parts = contiguous(digests, fractions or FRACTIONS)
     elif how == "grouped":
-        parts = grouped(_needed(annotations.groups, how, "`group` in `pattern`"), copies, fractions, seed)
+        groups = _needed(annotations.groups, how, "who is in each image (`group`)")
+        parts = grouped(groups, annotations.labels, digests, fractions or FRACTIONS, seed)
     elif how == "stratified":
-        parts = stratified(_needed(annotations.labels, how, "two classes"), copies, fractions, seed)
+        labels = _needed(annotations.labels, how, "two classes")
+        parts = stratified(labels, digests, fractions or FRACTIONS, seed)
     else:
-        parts = random(copies, fractions, seed)
+        parts = random(digests, fractions or FRACTIONS, seed)
     counts = {name: len(indices) for name, indices in parts.items()}
     if not all(counts.values()):
         raise UserError(f"expected an image in every split, got {counts}: add images, or change `fractions`")
@@ -51,62 +65,101 @@ def _needed(values: Sequence[str] | None, how: str, what: str) -> Sequence[str]:
     return values
 
 
-def random(copies: Indices, fractions: Fractions, seed: int) -> dict[str, Indices]:
-    """Share out images by chance."""
-    return _share_out([""] * len(copies), copies, fractions, seed)
+def random(digests: Digests, fractions: Fractions, seed: int) -> dict[str, Indices]:
+    """Share out images by their content alone."""
+    return _by_content(np.zeros(len(digests), np.int64), [""], digests, fractions, seed)
 
 
 def stratified(
-    labels: Sequence[str], copies: Indices, fractions: Fractions, seed: int, remedy: str = "use `split: random`"
+    labels: Sequence[str], digests: Digests, fractions: Fractions, seed: int, remedy: str = "use `split: random`"
 ) -> dict[str, Indices]:
     """Share out images so that every class is split as the whole is, to within one image a class."""
-    classes, counts = np.unique(np.asarray(labels), return_counts=True)
+    classes, class_of, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
     needed = sum(fraction > 0 for fraction in fractions)
     if counts.min() < needed:
         raise UserError(
             f"expected at least {needed} images in every class for a stratified split, got {counts.min()} in class "
-            f"'{classes[counts.argmin()]}': add images, or {remedy}"
+            f"'{classes[counts.argmin()]}': add images, or {remedy}; if these are people, not classes, see `group`"
         )
-    return _share_out(labels, copies, fractions, seed)
+    return _by_content(class_of, classes.tolist(), digests, fractions, seed)
 
 
-def grouped(groups: Sequence[str], copies: Indices, fractions: Fractions, seed: int) -> dict[str, Indices]:
-    """Share out whole groups: no person, say, on two sides. Groups that hold copies of one image are taken as one."""
+def grouped(
+    groups: Sequence[str], labels: Sequence[str] | None, digests: Digests, fractions: Fractions, seed: int
+) -> dict[str, Indices]:
+    """Share out whole groups: no person, say, on two sides. Groups that hold copies of one image are taken as one.
+
+    Groups are ranked by their names, and stratified by the label that most of their images have: every class's groups
+    are split as the whole is, to within one group a class. That is as exact for images where a group has one label, or
+    all groups have the same labels, and an approximation where each is a mixture of its own. Classes of too few groups
+    for one in every split (fewer than ten, by default) are ranked together, so when one gets its tenth, some groups of
+    these classes move.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    _, numbers = np.unique(np.asarray(groups), return_inverse=True)
-    links = coo_array((np.ones(len(numbers)), (numbers, numbers[copies])), shape=(numbers.max() + 1,) * 2)
-    _, merged = connected_components(links, directed=False)
-    return _share_out([""] * len(copies), merged[numbers], fractions, seed)
+    names, group_of = np.unique(np.asarray(groups), return_inverse=True)
+    _, copies = _copies(digests)
+    links = coo_array((np.ones(len(group_of)), (group_of, group_of[copies])), shape=(len(names),) * 2)
+    _, unit_of_group = connected_components(links, directed=False)
+    units = unit_of_group[group_of]
+    keys = np.full(unit_of_group.max() + 1, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(keys, unit_of_group, hashes((name.encode() for name in names.tolist()), seed, b"group"))
+    classes, class_of = _natural_classes(labels or [""] * len(groups))
+    smallest = min(fraction for fraction in fractions if fraction > 0)
+    strata, stratum_of_unit = _without_rare(classes, _most_common(units, class_of, len(classes)), round(1 / smallest))
+    sizes = np.bincount(units)
+    largest = np.full(len(sizes), smallest * len(groups))
+    sides = rank(keys, sizes, stratum_of_unit, offsets(strata, seed), fractions, largest)
+    return _indices(sides[units])
 
 
-def contiguous(copies: Indices, fractions: Fractions) -> dict[str, Indices]:
+def contiguous(digests: Digests, fractions: Fractions) -> dict[str, Indices]:
     """Cut a sequence, a video say, at two places: neighbors are near copies, and stay on one side."""
-    ends = np.rint(np.cumsum(fractions) * len(copies)).astype(np.int64)
-    parts = np.split(np.arange(len(copies)), ends[:-1])
-    return _without_seen(dict(zip(SPLITS, parts, strict=True)), copies)
+    ends = np.rint(np.cumsum(fractions) * len(digests)).astype(np.int64)
+    parts = np.split(np.arange(len(digests)), ends[:-1])
+    return _without_seen(dict(zip(SPLITS, parts, strict=True)), _copies(digests)[1])
 
 
-def official(
-    labels: Sequence[str] | None, test: NDArray[np.bool_] | None, copies: Indices, fractions: Fractions, seed: int
-) -> dict[str, Indices]:
-    """Keep the publisher's test images, and share out the rest, stratified where there are labels.
+def official(annotations: Annotations, digests: Digests, fractions: Fractions, seed: int) -> dict[str, Indices]:
+    """Keep the publisher's test images, and the validation images if there are any; else cut these from the rest.
 
-    The last of `fractions`, that of test, is 0. What the publisher has on both sides stays in the test split alone.
+    The rest is shared out by groups where they are known, stratified where there are labels; the last of `fractions`,
+    that of test, is 0. What the publisher has on two sides stays in the test split, or else in the validation split.
     """
-    if test is None or not test.any() or test.all():
-        raise UserError("expected a publisher's test set for `split: official`, found none: use another split")
-    rest = np.flatnonzero(~test & ~np.isin(copies, copies[test]))
+    sides = np.asarray(annotations.official if annotations.official is not None else [])
+    if not {"train", "test"} <= set(sides.tolist()):
+        raise UserError("expected a publisher's train and test images for `split: official`, found none: use another")
+    if fractions[TEST]:
+        raise UserError(
+            f"expected `fractions` with 0 for test, as the publisher's test images are kept, got {list(fractions)}: "
+            "change them, or `split`"
+        )
+    _, copies = _copies(digests)
+    parts = _without_seen({name: np.flatnonzero(sides == name) for name in SPLITS}, copies)
+    rest = parts["train"]
     if not len(rest):
         raise UserError("expected training images that are no copies of the publisher's test images, found none")
-    first_of = np.unique(copies[rest], return_inverse=True)[1]
-    shares = (
-        stratified([labels[int(index)] for index in rest], first_of, fractions, seed, "do without labels")
-        if labels
-        else random(first_of, fractions, seed)
+    if len(parts["val"]):
+        return parts
+    known = Annotations(
+        [annotations.sources[index] for index in rest],
+        None if annotations.labels is None else [annotations.labels[index] for index in rest],
+        None if annotations.groups is None else [annotations.groups[index] for index in rest],
     )
-    return {"train": rest[shares["train"]], "val": rest[shares["val"]], "test": np.flatnonzero(test)}
+    shares = _share_rest(known, digests[rest], fractions, seed)
+    return {"train": rest[shares["train"]], "val": rest[shares["val"]], "test": parts["test"]}
+
+
+def _share_rest(known: Annotations, digests: Digests, fractions: Fractions, seed: int) -> dict[str, Indices]:
+    way = default_way(known)
+    if way == "grouped":
+        assert known.groups is not None
+        return grouped(known.groups, known.labels, digests, fractions, seed)
+    if way == "stratified":
+        assert known.labels is not None
+        return stratified(known.labels, digests, fractions, seed, "do without labels")
+    return random(digests, fractions, seed)
 
 
 def _without_seen(parts: dict[str, Indices], copies: Indices) -> dict[str, Indices]:
@@ -116,44 +169,53 @@ def _without_seen(parts: dict[str, Indices], copies: Indices) -> dict[str, Indic
     return {"train": parts["train"][~np.isin(copies[parts["train"]], held_out)], "val": val, "test": parts["test"]}
 
 
-def _share_out(labels: Sequence[str], units: Indices, fractions: Fractions, seed: int) -> dict[str, Indices]:
-    """Share out whole units, class by class; a unit's class is that of its first image."""
-    generator = np.random.default_rng(seed)
-    _, first, unit_of, unit_sizes = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
-    _, class_of_image = np.unique(np.asarray(labels), return_inverse=True)
-    class_of_unit = class_of_image[first]
-    class_sizes = np.bincount(class_of_unit, weights=unit_sizes).astype(np.int64)
-    split_of_unit = np.empty(len(first), np.int64)
-    for label, remaining in enumerate(_class_shares(class_sizes, fractions)):
-        shuffled = generator.permutation(np.flatnonzero(class_of_unit == label))
-        empty = remaining > 0  # the splits that are to get images of this class, and have none yet
-        # The largest first, each to the split that lacks most images; single images then fill every split exactly.
-        by_size = shuffled[np.argsort(-unit_sizes[shuffled], kind="stable")]
-        for assigned, unit in enumerate(by_size):
-            # The last units, if they are large, go to splits that would stay empty.
-            is_reserved = len(by_size) - assigned <= empty.sum()
-            split = int(np.argmax(np.where(empty, remaining.max() + 1, remaining) if is_reserved else remaining))
-            empty[split] = False
-            split_of_unit[unit] = split
-            remaining[split] -= unit_sizes[unit]
-    return {name: np.flatnonzero(split_of_unit[unit_of] == split) for split, name in enumerate(SPLITS)}
+def _by_content(
+    class_of: Indices, classes: Sequence[str], digests: Digests, fractions: Fractions, seed: int
+) -> dict[str, Indices]:
+    """Share out images, all copies of one together, class by class."""
+    units, copies = _copies(digests)
+    first = np.flatnonzero(copies == np.arange(len(copies)))  # of each unit, in the order of `units`
+    keys = hashes((digests[index].tobytes() for index in first), seed, b"image")
+    class_of_unit = np.full(len(first), len(classes))
+    np.minimum.at(class_of_unit, units, class_of)  # of copies under two labels, the first
+    sizes = np.bincount(units)
+    quotas = min(fraction for fraction in fractions if fraction > 0) * np.bincount(class_of_unit, sizes, len(classes))
+    largest = np.maximum(quotas, 1)[class_of_unit]
+    sides = rank(keys, sizes, class_of_unit, offsets(classes, seed), fractions, largest)
+    return _indices(sides[units])
 
 
-def _class_shares(class_sizes: NDArray[np.integer], fractions: Fractions) -> Indices:
-    """Return how many images of each class go to each split, (classes, 3).
+def _indices(sides: Indices) -> dict[str, Indices]:
+    return {name: np.flatnonzero(sides == side) for side, name in enumerate(SPLITS)}
 
-    A class's count is its quota rounded down or up; which is rounded up is chosen so that the splits' totals stay
-    within one image of theirs (the largest remainder method, carried from class to class).
-    """
-    quotas = class_sizes[:, None] * np.asarray(fractions)
-    shares = np.floor(quotas + 1e-9).astype(np.int64)
-    owed = np.zeros(len(SPLITS))
-    for share, quota, size in zip(shares, quotas, class_sizes, strict=True):
-        owed += quota - share
-        open_quota = quota - share > 1e-9
-        for _ in range(size - share.sum()):
-            split = int(np.argmax(np.where(open_quota, owed, -np.inf)))
-            share[split] += 1
-            owed[split] -= 1
-            open_quota[split] = False
-    return shares
+
+def _copies(digests: Digests) -> tuple[Indices, Indices]:
+    """Return for each image the number of its unit, and the index of its first copy (its own, where there is none)."""
+    _, first, inverse = np.unique(digests, axis=0, return_index=True, return_inverse=True)
+    copies = first[inverse.reshape(-1)]
+    return np.unique(copies, return_inverse=True)[1], copies
+
+
+def _most_common(units: Indices, class_of: Indices, classes: int) -> Indices:
+    """Return for each unit the class of most of its images, the first of those that are equal."""
+    pairs, counts = np.unique(units * classes + class_of, return_counts=True)
+    unit_of_pair, class_of_pair = np.divmod(pairs, classes)
+    order = np.lexsort((class_of_pair, -counts, unit_of_pair))
+    _, first = np.unique(unit_of_pair[order], return_index=True)
+    return class_of_pair[order][first]
+
+
+def _without_rare(classes: Sequence[str], class_of: Indices, enough: int) -> tuple[list[str], Indices]:
+    """Return the classes of `enough` units, with all others as one, and the number of each unit's among them."""
+    counts = np.bincount(class_of, minlength=len(classes))
+    kept = [""] + [label for label, count in zip(classes, counts.tolist(), strict=True) if count >= enough]
+    number_of = np.where(counts >= enough, np.cumsum(counts >= enough), 0)[class_of]
+    used, numbers = np.unique(number_of, return_inverse=True)
+    return [kept[number] for number in used], numbers
+
+
+def _natural_classes(labels: Sequence[str]) -> tuple[list[str], Indices]:
+    """Return all labels in natural order, and the number of each image's among them."""
+    classes = sorted(set(labels), key=natural_key)
+    numbers = {label: number for number, label in enumerate(classes)}
+    return classes, np.array([numbers[label] for label in labels])

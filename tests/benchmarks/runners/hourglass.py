@@ -28,7 +28,7 @@ def run(job: Job) -> Result:
         optimizer={"name": job.optimizer} | job.optimizer_settings,
         compile="--compile" in sys.argv,
     )
-    train, val = place([open_split(Path(path)) for path in (job.train, job.val)], device)
+    train, val = place([open_split(Path(path).parent) for path in (job.train, job.val)], device)
     trainer = make_trainer(
         network,
         recipe,

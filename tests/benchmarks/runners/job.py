@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """One training. `train` and `val` are paths of .npy files: bytes (N, C, H, W)."""
+    """One training. `train` and `val` are paths of .npy files, bytes (N, C, H, W), each the one shard of a split."""
 
     train: str
     val: str

@@ -1,0 +1,1 @@
+"""The commands of `hourglass`: each module adds one, with its options and what it runs."""
