@@ -15,7 +15,8 @@ from hourglass.data import image
 from hourglass.data.content import digest
 from hourglass.data.image import Preparation
 from hourglass.data.preparation.cache import Cache
-from hourglass.data.preparation.decode import Decoded, decode, first_copies
+from hourglass.data.preparation.copies import first_copies
+from hourglass.data.preparation.decode import Decoded, decode
 from hourglass.data.preparation.raw import BadImageError, EncodedImage, RawImages
 from hourglass.data.preparation.survey import look
 

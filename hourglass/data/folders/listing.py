@@ -58,13 +58,14 @@ def list_images(source: Path, only: str | None = None) -> Listing:
 def _without_others(listing: Listing, only: str) -> Listing:
     """Leave aside what the regular expression does not find."""
     search = re.compile(only).search
-    kept = [index for index, name in enumerate(listing.names) if search(name)]
+    found = [search(name) is not None for name in listing.names]
+    kept = [index for index, is_found in enumerate(found) if is_found]
     if not kept:
         raise UserError(
             f"{listing.root}: expected `only` to find some of the images, got {only}, which finds none of "
             f"{len(listing.names)}, for example {listing.names[0]}"
         )
-    if others := [name for name in listing.names if not search(name)]:
+    if others := [name for name, is_found in zip(listing.names, found, strict=True) if not is_found]:
         print(f"{listing.root}: {len(others)} images left aside, which `only` does not find, for example {others[0]}")
     names = [listing.names[index] for index in kept]
     hashes = None if listing.hashes is None else [listing.hashes[index] for index in kept]

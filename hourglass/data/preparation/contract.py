@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from hourglass.console.errors import UserError
 from hourglass.data.content import DIGEST_BYTES, digest
 from hourglass.data.preparation.arrays import read_rows
-from hourglass.data.preparation.decode import Decoded, first_copies
+from hourglass.data.preparation.copies import first_copies
+from hourglass.data.preparation.decode import Decoded
 from hourglass.data.tables import read_table
 
 

@@ -19,6 +19,7 @@ from hourglass.console.progress import progress
 from hourglass.data.content import DIGEST_BYTES, digest
 from hourglass.data.image import Preparation
 from hourglass.data.preparation.cache import Cache, Found, bytes_key, known_key
+from hourglass.data.preparation.copies import first_copies
 from hourglass.data.preparation.raw import BadImageError, EncodedImage, RawImages
 from hourglass.data.preparation.survey import Sample, look, tell_what_is_dark, tell_what_is_lost
 from hourglass.data.prepared import Bytes
@@ -263,9 +264,3 @@ def _task_images(sample: Sample, preparation: Preparation) -> int:
     """Return how many images are decoded at a time."""
     pixels = preparation.size[0] * preparation.size[1] if preparation.size else sample.pixels or TASK_BYTES
     return min(TASK_IMAGES, max(1, TASK_BYTES // (pixels * preparation.channels)))
-
-
-def first_copies(digests: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return for each image the position of the first that has the same digest (N, 16)."""
-    _, first, unit = np.unique(digests.view(f"V{DIGEST_BYTES}").reshape(-1), return_index=True, return_inverse=True)
-    return first[unit]

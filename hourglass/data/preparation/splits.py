@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
+from hourglass.data.preparation.copies import first_copies
 from hourglass.data.preparation.ranks import TEST, Fractions, Indices, hashes, offsets, rank
 from hourglass.data.preparation.raw import Annotations
 from hourglass.natural import natural_key
@@ -191,8 +192,7 @@ def _indices(sides: Indices) -> dict[str, Indices]:
 
 def _copies(digests: Digests) -> tuple[Indices, Indices]:
     """Return for each image the number of its unit, and the index of its first copy (its own, where there is none)."""
-    _, first, inverse = np.unique(digests, axis=0, return_index=True, return_inverse=True)
-    copies = first[inverse.reshape(-1)]
+    copies = first_copies(digests)
     return np.unique(copies, return_inverse=True)[1], copies
 
 
