@@ -10,7 +10,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 READY := .venv/.ready
 PEERS := .venv-benchmarks/.ready
 
-.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune clean
+.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal clean
 
 help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
@@ -19,6 +19,7 @@ help:
 	@echo "make hooks          let git run that check before every commit"
 	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
 	@echo "make prune          remove what is left of models that params.yaml no longer has"
+	@echo "make heal           read all that DVC has stored, and remove what is damaged, so that it is made again"
 	@echo "make test           lint, types and tests"
 	@echo "make check-lock     find what in git is not of the code and params.yaml beside it"
 	@echo "make reference      write params.schema.json and docs/params.md again, from the code"
@@ -47,6 +48,9 @@ add: $(READY)
 
 prune: $(READY)
 	@python -m stages.tools.prune
+
+heal: $(READY)
+	@python -m stages.tools.heal
 
 test: lint
 	@python -m pytest
@@ -83,6 +87,7 @@ clean:
 # A .venv that another Python made, or that is half made, is made again. uv is fetched by pip at its pinned version.
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, got " + sys.version.split()[0] + ": set PYTHON=/path/to/python3.11")'
+	@test ! -L .venv || { echo "expected .venv to be a folder of this checkout, got a link, which would be emptied: remove it"; exit 1; }
 	@echo "Setting up .venv (once) ..."
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"

@@ -1,5 +1,6 @@
 """Files and folders that are written whole or not at all."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,17 +15,18 @@ PARTIAL = ".partial"  # suffix of unfinished files; git and DVC ignore it
 def whole_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder that replaces `target` when the block ends well, and is removed when it raises."""
     partial = _partial(target)
+    replaced = target.with_name(f".{target.name}.replaced{PARTIAL}")
+    if replaced.exists() and not target.exists():  # a process was killed between the two renames below
+        os.replace(replaced, target)
+    _remove(replaced)
     partial.mkdir()
     try:
-        yield partial
+        with _named(target):
+            yield partial
         if target.exists():
-            replaced = target.with_name(f".{target.name}.replaced{PARTIAL}")
-            _remove(replaced)  # of a process that was killed right here
             os.replace(target, replaced)
-            os.replace(partial, target)
-            shutil.rmtree(replaced)
-        else:
-            os.replace(partial, target)
+        os.replace(partial, target)
+        _remove(replaced)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -34,10 +36,22 @@ def whole_file(target: Path) -> Iterator[Path]:
     """Yield a path, for a file or a new folder, that replaces `target` when the block ends well."""
     partial = _partial(target)
     try:
-        yield partial
+        with _named(target):
+            yield partial
         os.replace(partial, target)
     finally:
         _remove(partial)
+
+
+@contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """Give errors of writing that name no file, such as that of a full disk, the name of `target`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(target)
+        raise
 
 
 def _remove(path: Path) -> None:
@@ -54,6 +68,12 @@ def _partial(target: Path) -> Path:
     partial = target.with_name(f".{target.name}{PARTIAL}")
     _remove(partial)
     return partial
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, 64 digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:

@@ -9,8 +9,9 @@ import sys
 from hourglass.config.document import Params
 from hourglass.console.command import guarded
 from hourglass.console.errors import UserError
+from hourglass.console.lock import only_process
 from hourglass.files import whole_file
-from stages.paths import CHECKED, GROUP_STAGES, PARAMS
+from stages.paths import CHECKED, GROUP_STAGES, LOCKS, PARAMS
 from stages.tools.groups import groups, update_group_stages
 from stages.tools.rules import absent_sources, problems
 
@@ -29,7 +30,14 @@ def main(is_stage: bool = False) -> int:
         print(f"error: {params.describe(problem)}", file=sys.stderr)
     if found:
         return 1
-    changes = update_group_stages(GROUP_STAGES, groups(params))
+    with only_process(LOCKS, "check"):
+        write(groups(params), is_stage)
+    return 0
+
+
+def write(members: dict[str, dict[str, str]], is_stage: bool) -> None:
+    """Bring groups/dvc.yaml up to date, and as a stage write data/checked."""
+    changes = update_group_stages(GROUP_STAGES, members)
     if changes and is_stage:
         # DVC read the old file when it started, and would report the old groups.
         raise UserError(f"{GROUP_STAGES} {changes}: run the same command again")
@@ -38,7 +46,6 @@ def main(is_stage: bool = False) -> int:
     if is_stage:
         with whole_file(CHECKED) as partial:
             partial.write_text(f"{PARAMS} is right\n", encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":

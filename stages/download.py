@@ -4,11 +4,12 @@ import os
 
 from hourglass.config.document import Params
 from hourglass.console import command
+from hourglass.console.errors import UserError
 from hourglass.data.remote.archives import is_archive, unpack
 from hourglass.data.remote.fetch import fetch
 from hourglass.data.remote.remote_file import RemoteFile
 from hourglass.files import whole_folder
-from stages.paths import PARAMS, RAW
+from stages.paths import LOCKS, PARAMS, RAW
 
 
 def main(name: str) -> None:
@@ -20,10 +21,14 @@ def main(name: str) -> None:
         for entry in entries:
             target = folder / entry.file
             urls = entry.addresses(f"{mirror}/{name}" if mirror else "")
-            address = fetch(target, urls, entry.sha256, entry.by_hand or remedy(name, entry))
+            if target.exists():
+                raise UserError(
+                    f"{entry.file}: expected a new name, got that of a file that came before it: rename one"
+                )
+            address = fetch(target, urls, entry.sha256, entry.by_hand or remedy(name, entry), entry.max_bytes)
             print(f"{entry.file}: {'verified, ' if entry.sha256 else ''}from {address}")
-            if is_archive(target):
-                count = unpack(target, folder)
+            if is_archive(entry.file) and target.is_file():
+                count = unpack(target, folder, entry.max_bytes)
                 target.unlink()
                 print(f"{entry.file}: unpacked {count} files")
 
@@ -36,4 +41,4 @@ def remedy(name: str, entry: RemoteFile) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, LOCKS)

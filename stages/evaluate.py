@@ -8,10 +8,12 @@ labels.csv            index,label,source, a row an image
 scores.csv            index and a column for each metric, a row an image
 seeds.csv             seed and the mean of each metric, a row a seed; if the model was trained with several
 about.json            dataset, family, size of the latent, tile, and why a metric was left out
+SHA256SUMS            of all arrays and tables
 
 and from a generative family the files that hourglass/inference/generate.py lists.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +24,20 @@ import torch
 from hourglass.config.document import Params
 from hourglass.config.entries import Model
 from hourglass.console import command
-from hourglass.console.progress import progress
+from hourglass.console.errors import UserError
 from hourglass.data.content import split_id
-from hourglass.data.prepared import Images, array_file, open_split
-from hourglass.data.tables import read_table, write_table
+from hourglass.data.prepared import Images, open_split
+from hourglass.data.sums import write_sums
+from hourglass.data.tables import read_table, require_rows, write_table
 from hourglass.files import whole_folder, write_json
-from hourglass.inference.batches import to_bytes
 from hourglass.inference.device import choose_device, enough_memory, keep_freed_memory
 from hourglass.inference.generate import generate
-from hourglass.inference.rating import mean_scores
-from hourglass.inference.reconstruct import reconstruct
-from hourglass.inference.store import load_model, weights_file
-from hourglass.metrics.scores import Scores, join, left_out, mean, score, shortened
+from hourglass.inference.rating import mean_scores, rate
+from hourglass.inference.store import load_model, remove_finished, weights_file
+from hourglass.metrics.scores import left_out, mean, shortened
 from hourglass.metrics.size import size
 from hourglass.networks.base.autoencoder import Autoencoder, Generative
-from stages.paths import EVALUATED, METRICS, MODELS, PARAMS, PREPARED
+from stages.paths import CHECKPOINTS, EVALUATED, LOCKS, METRICS, MODELS, PARAMS, PREPARED, remedy
 
 
 def main(name: str) -> None:
@@ -45,43 +46,40 @@ def main(name: str) -> None:
     prepared = PREPARED / entry["dataset"]
     keep_freed_memory()
     device = choose_device()
-    network, config = load_model(MODELS / name, device, remedy=retrain(name))
-    again = f"dvc repro --force prepare@{prepared.name}"
+    network, config = load_model(MODELS / name, device, remedy=remedy(f"train@{name}"))
+    again = remedy(f"prepare@{prepared.name}")
     test, val = (open_split(prepared / split, again) for split in ("test", "val"))
+    check_shapes(prepared, network, {"test": test, "val": val}, name)
     seeds = config.get("seeds", [0])  # there were none in the configs of earlier commits
     with (
         enough_memory(device, "the images that go through the network at once", "make the network smaller"),
         whole_folder(EVALUATED / name) as folder,
     ):
-        scores = evaluate(folder, name, network, test, device)
+        scores = rate(folder, name, network, test, device)
         means = mean(scores)
         write_table(folder / "scores.csv", pd.DataFrame(scores).rename_axis("index").reset_index())
-        write_labels(folder / "labels.csv", prepared / "labels.csv", again)
+        write_labels(folder / "labels.csv", prepared / "labels.csv", len(test), again)
         write_json(folder / "about.json", about(entry, network))
         if len(seeds) > 1:
             write_seeds(folder / "seeds.csv", name, means, seeds, test, device)
         if isinstance(network, Generative):
             generate(folder, network, test, torch.from_numpy(np.load(folder / "latents.npy")), device)
+        write_sums(folder)
         val_means = mean_scores(network, val, device)
     write_json(METRICS / "val" / f"{name}.json", shortened(val_means) | {"split_id": split_id(val)})
     write_json(METRICS / "test" / f"{name}.json", shortened(means) | {"split_id": split_id(test)})
+    remove_finished(CHECKPOINTS / name)  # DVC has stored the model
     print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in means.items()))
 
 
-def evaluate(folder: Path, name: str, network: Autoencoder, images: Images, device: torch.device) -> Scores:
-    """Write the latents and reconstructions of all images, batch by batch, and return the scores of each."""
-    scores = []
-    with (
-        array_file(folder / "latents.npy", "<f4", (len(images), network.latent_dim)) as latents,
-        array_file(folder / "reconstructions.npy", "|u1", images.shape) as reconstructions,
-        progress(len(images), name, "img") as bar,
-    ):
-        for originals, encoded, decoded in reconstruct(network, images, device):
-            latents.write(encoded.cpu().numpy().astype("<f4").tobytes())
-            reconstructions.write(to_bytes(decoded).tobytes())
-            scores.append(score(originals.cpu().numpy(), decoded.cpu().numpy()))
-            bar.update(len(originals))
-    return join(scores)
+def check_shapes(prepared: Path, network: Autoencoder, splits: Mapping[str, Images], name: str) -> None:
+    """Raise UserError unless all splits have images, of the shape that the network is for."""
+    for split, images in splits.items():
+        if images.shape[1:] != network.image_shape or not len(images):
+            got = f"got {len(images)} of {images.shape[1:]}: {remedy(f'train@{name}')}"
+            raise UserError(
+                f"{prepared / split}: expected images of {network.image_shape}, as {name} was trained on, {got}"
+            )
 
 
 def about(entry: dict[str, Any], network: Autoencoder) -> dict[str, object]:
@@ -96,25 +94,22 @@ def about(entry: dict[str, Any], network: Autoencoder) -> dict[str, object]:
     return facts | size(network.latent_dim, network.image_shape)
 
 
-def write_labels(path: Path, labels: Path, remedy: str) -> None:
+def write_labels(path: Path, labels: Path, images: int, again: str) -> None:
     """Keep the rows of the test split, which are in the order of its images."""
-    table = read_table(labels, ["split", "index", "label", "source"], remedy)
-    write_table(path, table.loc[table["split"] == "test", ["index", "label", "source"]])
+    table = read_table(labels, ["split", "index", "label", "source"], again)
+    table = table.loc[table["split"] == "test", ["index", "label", "source"]]
+    require_rows(labels, table["index"], range(images), again)
+    write_table(path, table)
 
 
 def write_seeds(
     path: Path, name: str, first: dict[str, float], seeds: list[int], images: Images, device: torch.device
 ) -> None:
     """Write the mean scores of the same model for every seed; `first` are those of the first seed."""
-    networks = (load_model(MODELS / name, device, weights_file(seed), retrain(name))[0] for seed in seeds[1:])
+    networks = (load_model(MODELS / name, device, weights_file(seed), remedy(f"train@{name}"))[0] for seed in seeds[1:])
     further = [mean_scores(network, images, device) for network in networks]
     write_table(path, pd.DataFrame([first, *further], index=pd.Index(seeds, name="seed")).reset_index())
 
 
-def retrain(name: str) -> str:
-    """Return what to do about a model that is missing or damaged."""
-    return f"dvc repro --force train@{name}"
-
-
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, LOCKS)

@@ -5,53 +5,59 @@ files of its models, are generated from params.yaml by `check`.
 """
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from hourglass.console.command import guarded
 from hourglass.console.errors import UserError
+from hourglass.console.lock import only_process
 from hourglass.data.documents import read_json
+from hourglass.data.sums import check_sums
 from hourglass.files import rounded, write_json
-from stages.paths import EVALUATED, GROUPS, METRICS, PLOTS, PREPARED
+from hourglass.metrics.results import About, Facts, Means, Meta, Spread
+from stages.paths import EVALUATED, GROUPS, LOCKS, METRICS, PLOTS, PREPARED, remedy
 
 
 def main(group: str, models: list[str]) -> None:
     """Write the facts, the scores and the names of the pictures of every model."""
-    write_json(GROUPS / f"{group}.json", {name: gather(name) for name in models})
+    write_json(GROUPS / f"{group}.json", {name: asdict(gather(name)) for name in models})
 
 
-def gather(name: str) -> dict[str, Any]:
+def gather(name: str) -> Facts:
     """Read what `evaluate` and `plot` left of one model."""
-    again = f"dvc repro evaluate@{name}"
-    about = read_json(EVALUATED / name / "about.json", again)
-    dataset = about["dataset"]
-    return {
-        "about": about,
-        "split": read_json(PREPARED / dataset / "meta.json", f"dvc repro prepare@{dataset}")["split_note"],
-        "test": read_json(METRICS / "test" / f"{name}.json", again),
-        "seeds": spread(EVALUATED / name / "seeds.csv", again),
-        "pictures": pictures(PLOTS / name, f"dvc repro plot@{name}"),
-    }
+    again = remedy(f"evaluate@{name}")
+    evaluated = EVALUATED / name
+    files = check_sums(evaluated, again)
+    about = read_json(evaluated / "about.json", About, again)
+    prepared = remedy(f"prepare@{about.dataset}")
+    return Facts(
+        about=about,
+        split=read_json(PREPARED / about.dataset / "meta.json", Meta, prepared).split_note,
+        test=read_json(METRICS / "test" / f"{name}.json", Means, again),
+        seeds=spread(evaluated / "seeds.csv", again) if "seeds.csv" in files else None,
+        pictures=pictures(PLOTS / name, remedy(f"plot@{name}")),
+    )
 
 
-def spread(path: Path, remedy: str) -> dict[str, Any]:
-    """Return the mean and the sample standard deviation of each score over seeds, and their number; {} for one seed."""
-    if not path.exists():
-        return {}
+def spread(path: Path, again: str) -> Spread:
+    """Return the mean and the sample standard deviation of each score over seeds, and their number."""
     from hourglass.data.tables import read_table  # pandas is half a second, for the few models with several seeds
 
-    table = read_table(path, ["seed"], remedy).set_index("seed")
-    statistics = {"mean": table.mean(), "std": table.std()}
-    return {"count": len(table)} | {
-        name: values.map(lambda value: rounded(value, 4)).to_dict() for name, values in statistics.items()
-    }
+    table = read_table(path, ["seed"], again).set_index("seed")
+    if len(table) < 2:
+        raise UserError(f"{path}: expected the scores of two seeds or more, got those of one: {again}")
+    mean, std = (
+        {str(metric): rounded(value, 4) for metric, value in statistic.items()}
+        for statistic in (table.mean(), table.std())
+    )
+    return Spread(len(table), mean, std)
 
 
-def pictures(folder: Path, remedy: str) -> list[str]:
+def pictures(folder: Path, again: str) -> list[str]:
     """List the names of a model's pictures."""
     found = sorted(path.stem for path in folder.glob("*.png"))
     if not found:
-        raise UserError(f"expected pictures in {folder}, found none: {remedy}")
+        raise UserError(f"expected pictures in {folder}, found none: {again}")
     return found
 
 
@@ -60,5 +66,5 @@ if __name__ == "__main__":
     parser.add_argument("group", help="a key of `groups` in params.yaml")
     parser.add_argument("models", nargs="+", help="its models")
     arguments = parser.parse_args()
-    with guarded():
+    with guarded(), only_process(LOCKS, f"gather {arguments.group}"):
         main(arguments.group, arguments.models)

@@ -1,4 +1,4 @@
-"""Where everything is, from the project's folder. Only stage scripts know paths."""
+"""Where everything is, from the project's folder, and how it is made again. Only stage scripts know paths."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ DECODED = Path("data/decoded")  # / <dataset>, decoded images that `prepare` nee
 MODELS = Path("data/models")  # / <model>
 CHECKPOINTS = Path("data/checkpoints")  # / <model>, while it trains; no output of a stage
 TIMING = Path("data/timing")  # / <model>.json, of the last training on this machine; no output of a stage
+LOCKS = Path("data/locks")  # / <stage>-<name>, held while a stage runs; no output of a stage
 HISTORY = Path("metrics/history")  # / <model>.csv
 EVALUATED = Path("data/evaluated")  # / <model>
 METRICS = Path("metrics")  # / val or test / <model>.json
@@ -17,3 +18,11 @@ PLOTS = Path("plots")  # / <model>, and / reports / <group>.png
 GROUPS = Path("data/groups")  # / <group>.json
 GROUP_STAGES = Path("groups/dvc.yaml")
 REPORTS = Path("metrics/reports")  # / <group>.md
+
+
+def remedy(stage: str) -> str:
+    """Return what to do about an output of a stage that is missing or damaged; ends an error message.
+
+    DVC alone would bring a damaged file of its cache back, again and again.
+    """
+    return f"make heal && dvc repro {stage}"

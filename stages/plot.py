@@ -2,9 +2,12 @@
 
 import pkgutil
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from hourglass import figures
@@ -13,12 +16,14 @@ from hourglass.config.entries import Model
 from hourglass.console import command
 from hourglass.console.errors import UserError
 from hourglass.data.documents import read_json
-from hourglass.data.prepared import open_array, open_images, open_split
-from hourglass.data.tables import read_table
+from hourglass.data.prepared import open_array, open_split
+from hourglass.data.sums import check_sums
+from hourglass.data.tables import read_table, require_columns, require_rows
 from hourglass.figures.evaluated import Evaluated, Generated
 from hourglass.figures.style import save
 from hourglass.files import whole_folder
-from stages.paths import EVALUATED, HISTORY, PARAMS, PLOTS, PREPARED
+from hourglass.metrics.results import About, Varied
+from stages.paths import EVALUATED, HISTORY, LOCKS, PARAMS, PLOTS, PREPARED, remedy
 
 
 def main(name: str) -> None:
@@ -42,32 +47,55 @@ def drawings() -> Iterator[tuple[str, Callable[[Evaluated], Figure | None]]]:
 
 def read(name: str, evaluated: Path, prepared: Path, history: Path) -> Evaluated:
     """Read what `train`, `prepare` and `evaluate` left of a model; arrays are memory-mapped."""
-    again = f"dvc repro --force evaluate@{name}"
+    again = remedy(f"evaluate@{name}")
     if not evaluated.is_dir():
         raise UserError(f"expected {evaluated}, found none: {again}")
+    files = check_sums(evaluated, again)
+    about = read_json(evaluated / "about.json", About, again)
+    originals = open_split(prepared / "test", remedy(f"prepare@{prepared.name}"))
+    images, *image_shape = originals.shape
+    tables = {
+        table: read_table(evaluated / f"{table}.csv", columns, again)
+        for table, columns in (("labels", ["index", "label", "source"]), ("scores", ["index", "mse"]))
+    }
+    for table, rows in tables.items():
+        require_rows(evaluated / f"{table}.csv", rows["index"], range(images), again)
     return Evaluated(
         name=name,
-        originals=open_split(prepared / "test", f"dvc repro --force prepare@{prepared.name}"),
-        reconstructions=open_images(evaluated / "reconstructions.npy", again),
-        latents=open_array(evaluated / "latents.npy", again),
-        labels=read_table(evaluated / "labels.csv", ["index", "label", "source"], again),
-        scores=read_table(evaluated / "scores.csv", ["index"], again),
-        history=read_table(history, ["epoch"], f"dvc repro --force train@{name}"),
-        about=read_json(evaluated / "about.json", again),
-        generated=read_generated(evaluated, again) if (evaluated / "variations.json").exists() else None,
+        originals=originals,
+        reconstructions=open_array(evaluated / "reconstructions.npy", np.uint8, originals.shape, again),
+        latents=open_array(evaluated / "latents.npy", np.float32, (images, about.latent_dim), again),
+        history=read_history(history, remedy(f"train@{name}")),
+        tile=about.tile,
+        generated=read_generated(evaluated, image_shape, again) if "samples.npy" in files else None,
+        **tables,
     )
 
 
-def read_generated(evaluated: Path, again: str) -> Generated:
+def read_history(path: Path, again: str) -> pd.DataFrame:
+    """Read the losses of every epoch, each of both splits."""
+    history = read_table(path, ["epoch", "train_loss", "val_loss"], again)
+    split_and_loss = [str(column).partition("_") for column in history]
+    losses = {loss for split, _, loss in split_and_loss if split in ("train", "val")}
+    require_columns(path, history, [f"{split}_{loss}" for loss in sorted(losses) for split in ("train", "val")], again)
+    require_rows(path, history["epoch"], range(1, len(history) + 1), again)
+    return history
+
+
+def read_generated(evaluated: Path, image_shape: list[int], again: str) -> Generated:
     """Read what `evaluate` writes for generative families alone."""
-    described = read_json(evaluated / "variations.json", again)
+    path = evaluated / "variations.json"
+    varied = read_json(path, Varied, again)
+    rows, columns = len(varied.dimensions), len(varied.values)
+    if len(varied.kl_nats) != rows:
+        raise UserError(f"{path}: expected kl_nats of {rows} dimensions, got {len(varied.kl_nats)}: {again}")
     return Generated(
-        samples=open_array(evaluated / "samples.npy", again),
-        variations=open_array(evaluated / "variations.npy", again),
-        interpolation=open_array(evaluated / "interpolation.npy", again),
-        **described,
+        samples=open_array(evaluated / "samples.npy", np.uint8, (None, *image_shape), again),
+        variations=open_array(evaluated / "variations.npy", np.uint8, (rows, columns, *image_shape), again),
+        interpolation=open_array(evaluated / "interpolation.npy", np.uint8, (None, *image_shape), again),
+        **asdict(varied),
     )
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, LOCKS)

@@ -19,7 +19,8 @@ from hourglass.console.errors import UserError
 from hourglass.data.preparation import contract, preview
 from hourglass.data.preparation.arrays import write_split
 from hourglass.data.preparation.cache import Cache
-from hourglass.data.preparation.decode import Decoded, decode
+from hourglass.data.preparation.decode import decode
+from hourglass.data.preparation.decoded import Decoded
 from hourglass.data.preparation.description import counts_table, labels_table, meta
 from hourglass.data.preparation.entry import Dataset
 from hourglass.data.preparation.formats import reader
@@ -29,7 +30,7 @@ from hourglass.data.preparation.shards import shard_count, shard_of, shard_order
 from hourglass.data.preparation.splits import split
 from hourglass.data.tables import write_table
 from hourglass.files import whole_folder, write_json
-from stages.paths import DECODED, PARAMS, PREPARED
+from stages.paths import DECODED, LOCKS, PARAMS, PREPARED
 
 
 def main(name: str) -> None:
@@ -66,6 +67,8 @@ def read(name: str, dataset: Dataset, params: Params) -> RawImages:
             f"expected the folder or file {source}, found none: see datasets.{name}.source, "
             f"or dvc repro download@{name}"
         )
+    if not (source.is_dir() or source.is_file()):
+        raise UserError(f"{source}: expected a folder or a file, got a pipe or device: see datasets.{name}.source")
     read_files = reader(dataset.format)
     options = params.keywords(read_files, "datasets", name, "options")
     return read_files(source, Target(dataset.size, dataset.color), **options)
@@ -99,4 +102,4 @@ def write_part(folder: Path, part: str, positions: Indices, decoded: Decoded) ->
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, LOCKS)

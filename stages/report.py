@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from hourglass.config.document import Params
+from hourglass.config.types import Name
 from hourglass.console import command
+from hourglass.console.errors import UserError
 from hourglass.data.documents import read_json
 from hourglass.figures.comparison import Bar, draw_comparison
 from hourglass.figures.style import save
 from hourglass.files import whole_file
 from hourglass.metrics.group import Group
 from hourglass.metrics.quality import METRICS
+from hourglass.metrics.results import Facts
 from hourglass.metrics.table import Result, to_markdown
-from stages.paths import GROUPS, PARAMS, PLOTS, REPORTS
+from stages.paths import GROUPS, LOCKS, PARAMS, PLOTS, REPORTS, remedy
 
 FIRST = ("reconstructions", "whole", "latents", "training", "samples", "variations")  # in this order, then all others
 
@@ -30,21 +33,15 @@ def main(name: str) -> None:
 
 def read(path: Path, published: dict[str, dict[str, Any]], group: str) -> list[Result]:
     """Read what `gather` wrote, and put beside each model what was published for it."""
+    again = remedy(f"groups/dvc.yaml:{group}")
+    models = read_json(path, dict[Name, Facts], again)
+    if not models:
+        raise UserError(f"{path}: expected a model or more, got none: {again}")
     results = []
-    for name, facts in read_json(path, f"dvc repro report@{group}").items():
+    for name, facts in models.items():
         entry = published.get(name, {})
-        results.append(
-            Result(
-                name,
-                facts["about"],
-                split=facts["split"],
-                scores=facts["test"],
-                seeds=facts["seeds"],
-                published={metric: entry[metric] for metric in METRICS if entry.get(metric) is not None},
-                source=entry.get("source", ""),
-                pictures=facts["pictures"],
-            )
-        )
+        figures = {metric: entry[metric] for metric in METRICS if entry.get(metric) is not None}
+        results.append(Result(name, facts, figures, entry.get("source", "")))
     return sorted(results, key=lambda result: result.order)
 
 
@@ -54,8 +51,8 @@ def links(group: str, results: list[Result]) -> str:
     lines.append(f"![all models](../../{PLOTS / 'reports' / group}.png)")
     for result in results:
         lines += ["", f"### {result.name}", ""]
-        names = [name for name in FIRST if name in result.pictures]
-        names += [name for name in result.pictures if name not in FIRST]
+        names = [name for name in FIRST if name in result.facts.pictures]
+        names += [name for name in result.facts.pictures if name not in FIRST]
         lines += [f"![{result.name}: {name}](../../{PLOTS / result.name / name}.png)" for name in names]
     return "\n".join(lines) + "\n"
 
@@ -66,11 +63,11 @@ def draw(picture: Path, title: str, results: list[Result]) -> None:
         key: f"{metric.label} ({metric.better} is better)" for key, metric in METRICS.items() if metric.compared
     }
     bars = {
-        dataset: [Bar(one.name, one.scores, one.published, one.is_baseline) for one in of_dataset]
+        dataset: [Bar(one.name, one.facts.test, one.published, one.is_baseline) for one in of_dataset]
         for dataset, of_dataset in groupby(results, key=lambda result: result.dataset)
     }
     save(draw_comparison(bars, headings, title), picture)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, LOCKS)

@@ -3,11 +3,9 @@
 data/timing/<model>.json says how fast it was; times differ from run to run, so it is no output of the stage.
 """
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -16,21 +14,23 @@ import torch
 from hourglass.config.document import Params
 from hourglass.config.entries import Model
 from hourglass.console import command
+from hourglass.console.errors import UserError
 from hourglass.data.documents import read_json
-from hourglass.data.prepared import Split, open_split
+from hourglass.data.prepared import open_split
+from hourglass.data.sums import read_sums
 from hourglass.files import rounded, whole_file, whole_folder, write_json
 from hourglass.inference.device import choose_device, enough_memory, keep_freed_memory
-from hourglass.inference.store import save_model, weights_file
+from hourglass.inference.store import Preparation, describe, save_weights, snapshot_file, weights_file, write_config
 from hourglass.networks.base.autoencoder import Solvable
 from hourglass.networks.base.families import build, family_class
+from hourglass.training.checkpoints import keep_finished
 from hourglass.training.distributed import process_group
 from hourglass.training.recipe import NoRecipe, Recipe, Settings
 from hourglass.training.run import Run, solve, train
 from hourglass.training.speed import timing
-from stages.paths import CHECKPOINTS, HISTORY, MODELS, PARAMS, PREPARED, TIMING
+from stages.paths import CHECKPOINTS, HISTORY, LOCKS, MODELS, PARAMS, PREPARED, TIMING, remedy
 
 DIGITS = 4  # significant ones, of losses in git
-PACKAGES = ("torch", "numpy", "scikit-learn")  # whose versions can change the weights
 
 
 def main(name: str) -> None:
@@ -42,9 +42,16 @@ def main(name: str) -> None:
     network = params.keywords(family, "models", name, "network")
     recipe_type = NoRecipe if issubclass(family, Solvable) else Recipe
     recipe = recipe_type(**params.keywords(recipe_type, "models", name, "training"))
-    prepared, again = PREPARED / entry.dataset, f"dvc repro --force prepare@{entry.dataset}"
-    splits = [open_split(prepared / split, again) for split in ("train", "val")]
-    config = describe(entry, network, splits, read_json(prepared / "preparation.json", again))
+    prepared, again = PREPARED / entry.dataset, remedy(f"prepare@{entry.dataset}")
+    folders = [prepared / split for split in ("train", "val")]
+    splits = [open_split(folder, again) for folder in folders]
+    for folder, split in zip(folders, splits, strict=True):
+        if not len(split) or split.shape[1:] != splits[0].shape[1:]:
+            got = f"{split.shape}: see `fractions` of the data set: {again}"
+            raise UserError(f"{folder}: expected images of {splits[0].shape[1:]}, as train has them, got {got}")
+    sums = [digest for folder in folders for digest in read_sums(folder, again).values()]
+    preparation = read_json(prepared / "preparation.json", Preparation, again)
+    config = describe(entry, network, splits[0].shape[1:], sums, preparation)
     build_network = partial(build, entry.family, config["image_shape"], network)
     with enough_memory(torch.device("cpu"), "the network", "make it smaller"):
         build_network(0)  # refuses what does not fit the images, before anything is computed
@@ -52,59 +59,52 @@ def main(name: str) -> None:
         device = choose_device(settings.deterministic)
         if device.type == "cpu":
             keep_freed_memory()
-        computed: dict[str, object] = {}
+        waited: dict[str, object] = {}
         if isinstance(recipe, NoRecipe):
             if not processes.is_main:
                 return
             with enough_memory(device, "all training images", "lower the data set's `size`"):
                 runs = [solve(build_network(0).to(device), splits, device)]
         else:
-            remedy = "lower `batch_size` or the data set's `size`, or make the network smaller"
-            with enough_memory(device, f"a batch of {recipe.batch_size} and the training images", remedy):
-                runs, computed = train(
+            advice = "lower `batch_size` or the data set's `size`, or make the network smaller"
+            with enough_memory(device, f"a batch of {recipe.batch_size} and the training images", advice):
+                runs, waited = train(
                     name, build_network, splits, recipe, settings, CHECKPOINTS / name, config, device, processes
                 )
         if processes.is_main:
             write(name, runs, config)
-            write_json(TIMING / f"{name}.json", computed | timing(runs, len(splits[0]), device))
-            shutil.rmtree(CHECKPOINTS / name, ignore_errors=True)  # those of abandoned trainings too
-
-
-def describe(
-    entry: Model, network: dict[str, Any], splits: Sequence[Split], preparation: dict[str, Any]
-) -> dict[str, Any]:
-    """Return config.json: all that it takes to build the network again, and what it was made from."""
-    digest = hashlib.sha256()
-    for shard in (shard for split in splits for shard in split.shards):
-        with shard.path.open("rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-    return {
-        "family": entry.family,
-        "network": network,
-        "image_shape": splits[0].shape[1:],
-        "dataset": entry.dataset,
-        "dataset_sha256": digest.hexdigest(),  # of the files of train and val, one after the other
-        "preparation": preparation,  # what made an array of an image file, and makes one of another
-        "versions": {package: version(package).partition("+")[0] for package in PACKAGES},
-    }
+            keep_finished(CHECKPOINTS / name, [run.checkpoints for run in runs if run.checkpoints])
+            write_json(TIMING / f"{name}.json", runs[0].computed | waited | timing(runs, len(splits[0]), device))
 
 
 def write(name: str, runs: Sequence[Run], config: dict[str, Any]) -> None:
-    """Write the networks, and the history of the first run, of which figures and curves are drawn."""
+    """Write the networks, and the history of the first run, of which figures and curves are drawn.
+
+    Raises:
+        UserError: If they cannot be written; the trainings are kept.
+    """
     first = runs[0]
     training = {"best_epoch": first.best_epoch, "epochs": len(first.history), "val_loss": rounded(first.val_loss)}
-    config = config | {"seeds": [run.seed for run in runs], "training": training}
+    config = config | {"computed": first.computed, "seeds": [run.seed for run in runs], "training": training}
     history = pd.DataFrame(first.history).astype({"epoch": int})
-    with whole_folder(MODELS / name) as folder:
-        for run in runs:
-            save_model(folder, run.network, config, weights_file(None if run is first else run.seed))
-        for snapshot in first.snapshots:
-            shutil.copy2(snapshot, folder)
-        with whole_file(HISTORY / f"{name}.csv") as path:
+    try:
+        with whole_folder(MODELS / name) as folder, whole_file(HISTORY / f"{name}.csv") as path:
+            for run in runs:
+                save_weights(folder / weights_file(None if run is first else run.seed), run.network)
+            for epoch, snapshot in first.snapshots.items():
+                shutil.copyfile(snapshot, folder / snapshot_file(epoch))
+            write_config(folder, config)
             history.to_csv(path, index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    except OSError as error:
+        if not all(run.is_kept for run in runs):
+            raise
+        raise UserError(
+            f"expected to write {error.filename}, got: {error.strerror}: the training is kept in {CHECKPOINTS / name}; "
+            f"make room there, and dvc repro train@{name} writes its model without training again"
+        ) from None
     seconds = sum(run.seconds for run in runs)
     print(f"{name}: validation loss {first.val_loss:.4g}, {len(first.history)} epochs, {seconds:.1f} s")
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, LOCKS)

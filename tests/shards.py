@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hourglass.data.sums import write_sums
+
 
 def save_split(folder: Path, split: str, images: NDArray[np.uint8], shards: int = 1) -> Path:
     """Write images (N, C, H, W), in this order and in so many shards, as a split of the data set in `folder`.
@@ -15,6 +17,7 @@ def save_split(folder: Path, split: str, images: NDArray[np.uint8], shards: int 
     target.mkdir(parents=True)
     for number, part in enumerate(np.array_split(images, shards)):
         np.save(target / f"{split}-{number:05}.npy", part)
+    write_sums(target)
     return target
 
 

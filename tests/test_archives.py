@@ -49,7 +49,7 @@ def test_all_files_come_out_but_not_the_litter(tmp_path: Path, suffix: str) -> N
         make_zip(path, FILES | litter)
     else:
         make_tar(path, *((plain(name), data) for name, data in (FILES | litter).items()))
-    assert is_archive(path)
+    assert is_archive(path.name)
     assert unpack(path, tmp_path / "out") == 2
     assert unpacked(tmp_path / "out") == FILES
 
@@ -98,7 +98,7 @@ def test_a_bomb(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for index in range(3):
             archive.writestr(f"{index}.png", bytes(50 << 20))
-    with pytest.raises(UserError, match=r"expected at most 100 times its [\d,]+ bytes, got 157,286,400 when unpacked"):
+    with pytest.raises(UserError, match=r"expected at most 104,857,600 bytes when unpacked, .*, got 157,286,400"):
         unpack(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

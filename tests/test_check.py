@@ -152,10 +152,29 @@ DENSE, TILES = "models.digits-dense", "models.photos-tiles"
         (put("downloads.digits", []), "downloads.digits: expected at least 1, got none"),
         (put("downloads.digits", {"file": "x"}), "downloads.digits: expected a list, got {'file': 'x'}"),
         (put("downloads.digits", [{"file": "x", "sha256": ["12"]}]), "downloads.digits.0.sha256.0: expected a SHA-256, 64 digits of 0-9 and a-f, got '12'"),
-        (put("downloads.digits", [{"file": "a/b.csv"}]), "downloads.digits.0.file: expected a file's name of letters, digits, _, ., + and -, without a folder, got 'a/b.csv'"),
-        (put("models.digits-conv.network.decoder", [{"filters": 10**9, "shuffle": 10**9}]), "models.digits-conv.network: expected layers of sizes that fit in 64 bits, got larger ones: lower some of the numbers"),
+        (put("downloads.digits", [{"file": "a/b.csv"}]), "downloads.digits.0.file: expected a file's name of letters, digits, _, ., + and -, without a folder"),
+        (put("models.digits-conv.network.decoder", [{"filters": 10**9, "shuffle": 10**9}]), "models.digits-conv.network.decoder.0.shuffle: expected a number less than or equal to 1024, got 1000000000"),
+        (put("datasets.digits.size", [60000, 60000]), "datasets.digits.size.0: expected a number less than or equal to 16384, got 60000"),
+        (put("models.digits-conv.network.encoder", [{"filters": 4, "pool": 2, "residual": 10**9}]), "models.digits-conv.network.encoder.0.residual: expected a number less than or equal to 1000, got 1000000000"),
+        (put("models.digits-conv.network.encoder", [{"filters": 4, "pool": 2, "residual": 1000}]), "models.digits-conv.network: expected at most 256 blocks and residual blocks together, got 1,001"),
+        (put("models.digits-conv.network.encoder", [{"filters": 10**6, "pool": 2}, {"filters": 10**6}]), "models.digits-conv.network: expected at most 16 GiB of weights, got "),
+        (put("models.digits-conv.network.encoder", [{"filters": 16, "stride": 1024}] * 3), "models.digits-conv.network: expected"),
+        (put(f"{DENSE}.training.augment", {"shift": 10**21}), f"{DENSE}.training.augment.shift: expected a number less than or equal to 16384, got {10**21}"),
+        (put(f"{DENSE}.training.learning_rate", 1e308), f"{DENSE}.training.learning_rate: expected a number less than or equal to 1000000000000, got 1e+308"),
+        (put(f"{DENSE}.training.epochs", 10**9), f"{DENSE}.training.epochs: expected a number less than or equal to 1000000, got {10**9}"),
+        (put(f"{DENSE}.training.seeds", list(range(1001))), f"{DENSE}.training.seeds: expected at most 1000, got 1001"),
+        (put(f"{DENSE}.network.hidden", [1] * 257), f"{DENSE}.network.hidden: expected at most 256, got 257"),
+        (put(f"{TILES}.network.tile", [65, 8]), f"{TILES}.network: expected a tile of at most 64x64, the size of an image, got 65x8"),
+        (put("train.launch", " "), "train.launch: expected a command, in one line, got ' '"),
+        (rename("groups", "faces", "a" * 101), f"groups.{'a' * 97}...: expected text of at most 100 characters, got 101"),
+        (rename("models", "faces-pca", "a'; touch x; '"), "models.a'; touch x; ': expected a name of small letters, digits and single dashes"),
         (put("groups.faces.published", {"faces-dense": {"source": "x", "mes": 0.1}}), "groups.faces.published.faces-dense: unknown key 'mes'; did you mean 'mse'?"),
         (put("groups.faces.published", {"faces-dense": {"mae": 0.1}}), "groups.faces.published.faces-dense.source: expected a value, got nothing: add this key"),
+        (put("datasets.photos.source", "/dev/zero"), "datasets.photos.source: expected a folder or a file, got a pipe or a device, '/dev/zero'"),
+        (put("datasets.photos.source", "."), "datasets.photos.source: expected a folder outside of this project, got '.', which holds it"),
+        (put("datasets.photos.source", ".."), "datasets.photos.source: expected a folder outside of this project, got '..', which holds it"),
+        (put("datasets.photos.source", "data"), "datasets.photos.source: expected a download or a folder of your own, got 'data', in data/, which the stages write"),
+        (put("datasets.photos.source", "data/prepared/x"), "datasets.photos.source: expected a download or a folder of your own, got 'data/prepared/x', in data/, which the stages write"),
         (put("datasets.photos.source", "data/raw"), "datasets.photos.source: expected a download, got 'data/raw'"),
         (put("datasets.photos.source", "data/raw/photos-2/sub"), "datasets.photos.source: expected a download, got 'data/raw/photos-2/sub'"),
         (put("groups.empty", {"title": "Empty"}), "groups.empty: expected a model with `group: empty`, found none: add one, or remove it"),
@@ -178,10 +197,41 @@ def test_a_mistake_is_one_line(
     assert any(line.startswith(message) for line in found), found
 
 
+def test_very_many_mistakes_are_told_in_part_and_soon(capsys: pytest.CaptureFixture[str]) -> None:
+    values = params()
+    values["models"] |= {f"model-{index}": {f"key-{index}": 0} for index in range(2000)}
+    assert len(complaints(values, capsys)) == 100
+
+
 def test_a_folder_of_a_download_is_a_source(capsys: pytest.CaptureFixture[str]) -> None:
     values = params()
     put("datasets.photos.source", "data/raw/photos/sub")(values)
     assert complaints(values, capsys) == []
+
+
+def test_links_to_the_project_and_to_what_it_makes_are_no_sources(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "data/prepared/x").mkdir(parents=True)
+    (folder / "images").mkdir()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (folder / "project").symlink_to(folder)
+    (folder / "made").symlink_to(folder / "data/prepared/x")
+    (folder / "theirs").symlink_to(elsewhere)
+    for source, message in (
+        ("project", "which holds it"),
+        (str(folder.parent), "which holds it"),
+        ("made", "which the stages write"),
+        (str(folder / "data/prepared/x"), "which the stages write"),
+        ("images", ""),
+        ("theirs", ""),
+        (str(elsewhere), ""),
+    ):
+        values = params()
+        put("datasets.photos.source", source)(values)
+        found = complaints(values, capsys)
+        assert len(found) == bool(message), found
+        assert all(message in line for line in found)
 
 
 def test_a_section_that_a_merge_key_brings_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -401,6 +451,24 @@ def test_dvc_repro_tells_all_mistakes_before_any_work(fresh: Project) -> None:
     missing = [message for message in expected if not any(message in line for line in lines)]
     assert missing == [], done.stderr
     assert not (fresh.folder / "data/raw").exists()
+
+
+def test_a_command_in_a_name_is_not_run(fresh: Project) -> None:
+    values = fresh.params()
+    names = ["x'; touch ran1; '", 'x"; touch ran2; "', "$(touch ran3)`touch ran4`", "x\ntouch ran5\n", "x; touch ran6"]
+    values["models"] = dict.fromkeys(names, values["models"]["digits-pca"])
+    fresh.set_params(values)
+    done = fresh.run("dvc", "repro")
+    assert done.returncode != 0
+    assert "expected" in done.stderr
+    assert not list(fresh.folder.glob("*ran*"))
+
+
+def test_no_name_stands_in_a_command() -> None:
+    """Whoever starts one stage alone starts no `check`, and DVC puts names into commands as they are."""
+    stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+    commands = [stage.get("do", stage)["cmd"] for stage in stages.values()]
+    assert [command for command in commands if "${" in command.replace("${train.launch}", "")] == []
 
 
 @pytest.mark.parametrize(

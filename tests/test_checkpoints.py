@@ -1,18 +1,21 @@
 """A run that is killed goes on where it was, and ends with the same bits as one that was left alone."""
 
+import json
 import random
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from hourglass.console.command import deferred_signals
+from hourglass.files import sha256
 from hourglass.training.checkpoints import Checkpoints, run_key
 
 from .conftest import Project
@@ -80,8 +83,8 @@ def test_killed_ten_times_and_the_same_bits(project: Project) -> None:
     uninterrupted = Project(project.folder)
     uninterrupted.ok(*TRAIN)
     expected = results(project)
-    for path in ("data/models/tested/model.safetensors", "metrics/history/tested.csv"):
-        (project.folder / path).unlink()
+    for path in ("data/models/tested", "data/checkpoints/tested"):
+        shutil.rmtree(project.folder / path)
     generator = random.Random(0)  # noqa: S311
     killed = 0
     while killed < 10:
@@ -89,13 +92,16 @@ def test_killed_ten_times_and_the_same_bits(project: Project) -> None:
         if status == 0:
             assert killed, output  # it was done before the tenth: take it from the start once more
             assert results(project) == expected
+            shutil.rmtree(project.folder / "data/checkpoints/tested")
             continue
         assert status == -signal.SIGKILL
         killed += 1
         assert checkpoints(project)
     assert "continues from epoch" in project.ok(*TRAIN)
     assert results(project) == expected
-    assert not checkpoints(project)
+    kept = {path.parent for path in checkpoints(project)}  # of each seed: DVC does not have the model yet
+    assert len(kept) == 2
+    assert all((folder / "finished").exists() for folder in kept)
 
 
 @pytest.mark.parametrize(
@@ -167,16 +173,16 @@ def test_what_changes_no_bit_does_not_start_anew(project: Project, edit: str) ->
 def save_three(folder: Path) -> Checkpoints:
     kept = Checkpoints(folder / "model" / "key", seconds=60)
     for step in (1, 2, 3):
-        assert kept.save(1, step, {"step": step, "weights": torch.full((1000,), float(step))})
+        assert kept.save(1, step, {"history": [], "step": step, "weights": torch.full((1000,), float(step))})
     return kept
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:
     kept = save_three(tmp_path)
     assert [path.name[:16] for path in sorted(kept.folder.iterdir())] == ["000001-000000002", "000001-000000003"]
-    state = kept.load()
-    assert state is not None
-    assert state["step"] == 3
+    newest = kept.load()
+    assert newest is not None
+    assert newest[1]["step"] == 3
 
 
 def test_a_corrupt_one_is_refused_in_one_line_and_the_one_before_it_used(
@@ -187,12 +193,14 @@ def test_a_corrupt_one_is_refused_in_one_line_and_the_one_before_it_used(
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
-    state = kept.load()
-    assert state is not None
-    assert state["step"] == 2
+    before = kept.load()
+    assert before is not None
+    assert before[1]["step"] == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"warning: {newest}: expected a whole checkpoint, got a damaged one: it is removed"
-    assert kept.save(1, 1, {"step": 1})  # the run starts anew, behind where it was, and what it saves stays
+    assert kept.save(
+        1, 1, {"history": [], "step": 1}
+    )  # the run starts anew, behind where it was, and what it saves stays
     assert len(list(kept.folder.iterdir())) == 2
 
 
@@ -212,11 +220,120 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
     assert line.endswith("; the one before it stays")
 
 
-def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
-    kept = Checkpoints(tmp_path / "model" / "key", seconds=60)
-    kept.save(1, 1, {"array": np.zeros(3)})  # not a tensor: only a pickle that may call anything could bring it back
-    with pytest.raises(Exception, match=r"weights_only|Weights only"):
-        kept.load()
+class Touch:
+    """Pickled, it makes a file where it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_runs_no_code_and_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = save_three(tmp_path)
+    assert kept.save(2, 1, {"history": [], "hostile": Touch(tmp_path / "ran")})
+    newest = max(kept.folder.iterdir())
+    before = kept.load()
+    assert before is not None
+    assert before[1]["step"] == 3
+    assert not (tmp_path / "ran").exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"warning: {newest}: expected a whole checkpoint, got a damaged one: it is removed"
+
+
+def change_state(path: Path, changes: dict[str, object]) -> None:
+    """Write a checkpoint again with other values at places such as "history", under the name that it would have."""
+    state = torch.load(path, weights_only=True)
+    for place, value in changes.items():
+        *keys, last = (int(key) if key.isdecimal() else key for key in place.split("."))
+        part = state
+        for key in keys:
+            part = part[key]
+        part[last] = value
+    torch.save(state, path)
+    path.rename(path.with_name(f"{path.stem.rpartition('-')[0]}-{sha256(path)}.pt"))
+
+
+CHANGES: dict[str, dict[str, object]] = {
+    "another network's": {"network": {"weight": torch.zeros(3)}},
+    "no optimizer's": {"optimizer": {}},
+    "a mean without a shape": {"optimizer.state.0.exp_avg": torch.zeros(())},
+    "a learning rate that is none": {"optimizer.param_groups.0.lr": None},
+    "a history without losses": {"history": [{"epoch": 1}]},
+    "no history": {"history": {}},
+    "a step of text": {"step": "1"},
+    "seconds of text": {"seconds": "1"},
+    "best weights of another shape": {"best_weights": {"weight": torch.zeros(3)}},
+    "a rate of the schedule that is none": {"schedule.min_lrs": [None]},
+    "weights that are no tensors": {"network": {}},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_state_of_something_else_is_removed_in_one_line(project: Project, change: str) -> None:
+    with_model(project)
+    project.ok(*TRAIN)
+    expected = results(project)
+    folder = checkpoints(project)[0].parent
+    change_state(max(folder.glob("*.pt")), CHANGES[change])
+    done = project.run(*TRAIN)
+    assert done.returncode == 0
+    (line,) = [line for line in done.stderr.splitlines() if "expected the state" in line]
+    start = r"warning: data/checkpoints/tested/.*\.pt: expected the state of this training, got another: "
+    assert re.match(start + r".*: it is removed$", line)
+    assert results(project) == expected
+
+
+def test_a_finished_training_writes_its_model_again(project: Project) -> None:
+    with_model(project)
+    project.ok(*TRAIN)
+    expected = results(project)
+    shutil.rmtree(project.folder / "data/models/tested")  # as DVC does before it runs a stage
+    output = project.ok(*TRAIN)
+    assert output.count("had been trained to the end") == 2  # seeds
+    assert results(project) == expected
+
+
+def test_evaluation_ends_what_is_kept_of_a_finished_training(project: Project) -> None:
+    with_model(project)
+    project.ok(*TRAIN)
+    project.ok(sys.executable, "-m", "stages.evaluate", "tested")
+    assert not checkpoints(project)
+    project.change("models.tested.training.learning_rate", 0.02)
+    run_for(project, 0.1, signal.SIGKILL)
+    unfinished = checkpoints(project)
+    assert unfinished
+    project.ok(sys.executable, "-m", "stages.evaluate", "tested")  # of the model before
+    assert checkpoints(project) == unfinished
+
+
+def test_another_number_of_threads_does_not_inherit_weights(project: Project) -> None:
+    with_model(project)
+    project.ok("env", "OMP_NUM_THREADS=1", *TRAIN)
+    config = json.loads((project.folder / "data/models/tested/config.json").read_text(encoding="utf-8"))
+    assert config["computed"]["device"] == "CPU, 1 threads"
+    output = project.ok("env", "OMP_NUM_THREADS=2", *TRAIN)
+    assert "tested: starts anew: " in output
+    assert "trained to the end" not in output
+
+
+@pytest.mark.parametrize("damage", ["flipped", "removed"])
+def test_a_snapshot_that_was_lost_is_made_again(project: Project, damage: str) -> None:
+    with_model(project)
+    project.ok(*TRAIN)
+    expected = results(project)
+    snapshot = min((project.folder / "data/checkpoints/tested").rglob("epoch-000002-*.safetensors"))
+    if damage == "removed":
+        snapshot.unlink()
+    else:
+        content = bytearray(snapshot.read_bytes())
+        content[-1] ^= 1
+        snapshot.write_bytes(content)
+    done = project.run(*TRAIN)
+    assert done.returncode == 0
+    assert "expected a whole snapshot of epoch 2 beside it, got none: it is removed" in done.stderr
+    assert results(project) == expected
 
 
 def test_one_is_due_when_the_last_is_old_enough(tmp_path: Path) -> None:

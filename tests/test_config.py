@@ -220,6 +220,35 @@ def test_what_is_no_yaml_is_one_line(tmp_path: Path, text: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+LAUGHS = "a0: &a0 [0, 0]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+MERGES = "a0: &a0 {k: 0}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LAUGHS, r"params\.yaml:\d+: expected at most 100,000 values, with those of aliases, got more$"),
+        (MERGES, r"params\.yaml:\d+: expected at most 100,000 values, with those of aliases, got more$"),
+        ("a: &a [*a]\n", r"params\.yaml:1: expected sections and lists of at most 32 levels, got more$"),
+        ("a: " + "[" * 33 + "]" * 33 + "\n", r"params\.yaml:1: expected sections and lists of at most 32 levels"),
+        ("a: " + "[" * 5000 + "]" * 5000 + "\n", r"params\.yaml: expected sections and lists of at most 32 levels"),
+        ("a: " + "x" * 2**18 + "\n", r"params\.yaml: expected at most 262,144 bytes, got more: remove some entries$"),
+        ("a: " + "1" * 101 + "\n", r"params\.yaml:1: expected a number of at most 100 digits, got '1+\.\.\.$"),
+        ("a: !!int x\n", r"params\.yaml: expected values that are what their tags say, got: "),
+        ("a: 2024-13-45\n", r"params\.yaml:1: expected text, .* got a value of the type timestamp: use quotes$"),
+        ("a: !!set {x, y}\n", r"params\.yaml:1: expected text, .* got a value of the type set: use quotes$"),
+        ('a: "x\\0y"\n', r"params\.yaml:1: expected text without control characters, got "),
+        ('a: "\\ud800"\n', r"params\.yaml:1: expected text without control characters, got "),
+        ("[a, b]: 1\n", r"params\.yaml:1: expected a text as a key, got a list or a section$"),
+        ("a: 1\n<<<<<<< HEAD\nb: 1\n", r"params\.yaml:2: expected one side of a merge, got git's mark of a conflict"),
+    ],
+    ids=range(14),
+)
+def test_what_no_params_hold_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, text)
+
+
 def test_other_bytes_than_utf8_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes(b"a: \xff\xfe\n")
     with pytest.raises(UserError, match=r"params\.yaml.*expected"):
@@ -241,3 +270,4 @@ def test_nearest_names() -> None:
     assert nearest("xyz", ["dense", "conv"]) is None
     assert suggest("xyz", ["dense", "conv"]) == "; known: dense, conv"
     assert suggest("x", []) == "; known: none"
+    assert suggest("x", range(2000)).endswith(", 98, 99 and 1,900 more")

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
+from hourglass.data.preparation import table_file
 from hourglass.data.preparation.raw import RawImages, Target
 from hourglass.data.readers import csv
 
@@ -261,7 +262,7 @@ def test_color_without_size_is_suggested(write: Write) -> None:
         ("9,2,3,4,5,6\n1,2,x,4,5,6\n", "got 'x' in row 2, column 3"),
         ("9,2,3,4,5,6\n1,2,nan,4,5,6\n", "in row 2, column 3"),
         ("9,2,3,4,5,6\n1,2,3,4,5,-6\n", "expected values from 0 to 255, got -6 to 9: undo the normalization"),
-        ("9,2,3,4,5,6\n1,2,3,4,5,inf\n", "expected values from 0 to 255, got 1 to inf"),
+        ("9,2,3,4,5,6\n1,2,3,4,5,inf\n", "expected values from 0 to 255, got NaN or infinity: replace these"),
         ("9,2,3,4,5,256\n", "expected values from 0 to 255, got 2 to 256"),
         (
             "9,2,3,4,5,16\n0,0,0,0,0,0\n",
@@ -324,3 +325,14 @@ def test_damaged_gzip(write: Write, pixels: NDArray[np.uint8]) -> None:
         path.write_bytes(data)
         with pytest.raises(UserError, match="expected"):
             csv.read(path.parent, MNIST)
+
+
+def test_rows_may_end_as_on_an_old_mac(
+    write: Write, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(pixels.reshape(5, -1).tolist())
+    path = folder / "images.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r"))
+    monkeypatch.setattr(table_file, "MAX_COLUMNS", SIDE * SIDE + 1)  # of a row, and not of all
+    read = csv.read(folder, MNIST)
+    np.testing.assert_array_equal(np.asarray(read.images).reshape(pixels.shape), pixels)

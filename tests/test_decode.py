@@ -1,6 +1,8 @@
 """Images are decoded in order and once: what comes out, what is refused, and what the cache may and may not change."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +18,11 @@ from hourglass.data.content import digest
 from hourglass.data.image import Preparation
 from hourglass.data.preparation.cache import Cache
 from hourglass.data.preparation.copies import first_copies
-from hourglass.data.preparation.decode import Decoded, decode
+from hourglass.data.preparation.decode import _workers as count_workers
+from hourglass.data.preparation.decode import decode
+from hourglass.data.preparation.decoded import Decoded
 from hourglass.data.preparation.raw import BadImageError, EncodedImage, RawImages
-from hourglass.data.preparation.survey import look
+from hourglass.data.preparation.survey import Sample, look
 
 GRAY = Preparation("gray", (8, 8))
 
@@ -269,6 +273,17 @@ def change_byte(path: Path, at: int) -> None:
     path.write_bytes(data)
 
 
+def replace_by_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_bytes(b"")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
 DAMAGE: list[tuple[str, Callable[[Path], object], int]] = [
     ("one pixel", lambda folder: change_byte(folder / "images", 64 * 4 + 9), 1),
     ("cut off", lambda folder: (folder / "images").write_bytes((folder / "images").read_bytes()[:-1]), 10),
@@ -276,6 +291,10 @@ DAMAGE: list[tuple[str, Callable[[Path], object], int]] = [
     ("rows", lambda folder: change_byte(folder / "rows.npy", 200), 10),
     ("half of the rows", lambda folder: (folder / "rows.npy").write_bytes(b"\x93NUMPY"), 10),
     ("no json", lambda folder: (folder / "cache.json").write_text("{", encoding="utf-8"), 10),
+    ("another shape", lambda folder: edit(folder / "cache.json", "8,\n    8", "4,\n    16"), 10),
+    ("another count", lambda folder: edit(folder / "cache.json", '"images": 10', '"images": 10.0'), 10),
+    ("deep json", lambda folder: (folder / "cache.json").write_text("[" * 100_000, encoding="utf-8"), 10),
+    ("a file in its place", replace_by_file, 10),
     ("other json", lambda folder: (folder / "cache.json").write_text("[]", encoding="utf-8"), 10),
 ]
 
@@ -317,6 +336,32 @@ def test_arrays_leave_no_cache(tmp_path: Path) -> None:
     cache = Cache.open(tmp_path / "cache", GRAY)
     cache.keep(run(RawImages(images, [""] * 9), tmp_path / "out", cache=cache))
     assert not (tmp_path / "cache").exists()
+
+
+def test_more_images_than_the_disk_has_room_for_are_refused_before_one_is_decoded(tmp_path: Path) -> None:
+    @dataclass
+    class Many(Files):
+        def __len__(self) -> int:
+            return 10**9
+
+        def __getitem__(self, index: int, /) -> EncodedImage:
+            return super().__getitem__(0)
+
+    many = Many(make(tmp_path / "a", 1))
+    huge = Preparation("rgb", (9000, 9000))
+    with pytest.raises(
+        UserError, match=r"mine: expected 486,000,000\.0 GB free in .* for 1,000,000,000 images of 9000"
+    ):
+        run(RawImages(many, [""]), tmp_path / "out", huge)
+    assert (tmp_path / "out").stat().st_size == 0
+
+
+def test_large_images_are_decoded_by_few_threads() -> None:
+    def workers(side: int) -> int:
+        return count_workers(Sample([(0, side, side)], 0.0, files=True), side * side)
+
+    assert workers(100) == (os.cpu_count() or 1)
+    assert workers(9000) == 1
 
 
 def test_the_cache_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,7 @@ def test_two_processes_give_the_curve_of_one(project: Project) -> None:
 
 def test_two_processes_that_were_told_to_stop_go_on(project: Project) -> None:
     expected = one_process(shorten(project))
+    shutil.rmtree(project.folder / "data/checkpoints")
     project.change("train.checkpoint_seconds", 0)
     command = [*TORCHRUN, "--standalone", "--nproc-per-node=2", "-m", "stages.train", "digits-dense"]
     process = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

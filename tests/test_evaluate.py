@@ -1,8 +1,10 @@
 """`evaluate`, `plot`, `gather` and `report` of small networks that nothing trained."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,15 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hourglass import figures
 from hourglass.console.errors import UserError
+from hourglass.inference.rating import mean_scores
 from hourglass.inference.store import save_model, weights_file
 from hourglass.metrics.quality import METRICS, Metric
+from hourglass.metrics.results import About, Varied
+from hourglass.networks.base.autoencoder import Autoencoder
 from hourglass.networks.base.families import build
 from stages import evaluate, gather, plot, report
 
@@ -226,18 +232,19 @@ def test_a_figure_is_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_is_missing_is_one_line() -> None:
     with pytest.raises(
-        UserError, match=r"expected data/models/cells-pca/config.json, found none: dvc repro .*train@cells-pca"
+        UserError,
+        match=r"expected data/models/cells-pca/config.json, found none: make heal && dvc repro train@cells-pca",
     ):
         evaluate.main("cells-pca")
     with pytest.raises(UserError, match="did you mean 'cells-pca'"):
         evaluate.main("cells-pcs")
     with pytest.raises(
-        UserError, match=r"expected data/evaluated/cells-pca, found none: dvc repro .*evaluate@cells-pca"
+        UserError, match=r"expected data/evaluated/cells-pca, found none: make heal && dvc repro evaluate@cells-pca"
     ):
         plot.main("cells-pca")
     prepare()
     Path("data/prepared/cells/val/val-00000.npy").unlink()
-    missing = r"expected data/prepared/cells/val/val-00000.npy, found none: dvc repro .*prepare@cells"
+    missing = r"expected data/prepared/cells/val/val-00000.npy, found none: make heal && dvc repro prepare@cells"
     with pytest.raises(UserError, match=missing):
         evaluate.main("cells-pca")
     assert not Path("data/evaluated/cells-pca").exists()
@@ -247,7 +254,7 @@ def test_a_model_without_seeds_in_its_config_has_one() -> None:
     prepare()
     path = Path("data/models/cells-pca/config.json")
     config = read(str(path))
-    del config["seeds"]  # as in the configs of earlier commits
+    del config["seeds"], config["sha256"]  # as in the configs of earlier commits
     path.write_text(json.dumps(config), encoding="utf-8")
     evaluate.main("cells-pca")
     assert not Path("data/evaluated/cells-pca/seeds.csv").exists()
@@ -256,7 +263,9 @@ def test_a_model_without_seeds_in_its_config_has_one() -> None:
 def test_missing_weights_of_a_further_seed_say_what_to_do() -> None:
     prepare()
     Path("data/models/cells-dense/seed-8.safetensors").unlink()
-    with pytest.raises(UserError, match=r"^expected .*/seed-8.safetensors, found none: dvc repro .*train@cells-dense$"):
+    with pytest.raises(
+        UserError, match=r"^expected .*/seed-8.safetensors, found none: make heal && dvc repro train@cells-dense$"
+    ):
         evaluate.main("cells-dense")
 
 
@@ -291,30 +300,99 @@ def test_a_damaged_file_is_one_line(file: str) -> None:
     prepare()
     evaluate.main("cells-vae")
     Path(file).write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=rf"^{file}: expected .*: dvc repro .*{stage}@cells-vae$"):
+    with pytest.raises(UserError, match=rf"^{file}: expected .*: make heal && dvc repro {stage}@cells-vae$"):
         plot.main("cells-vae")
     if stage == "train":
         Path(file).unlink()
-        with pytest.raises(UserError, match=rf"^expected {file}, found none: dvc repro .*{stage}@cells-vae$"):
+        with pytest.raises(
+            UserError, match=rf"^expected {file}, found none: make heal && dvc repro {stage}@cells-vae$"
+        ):
             plot.main("cells-vae")
 
 
 def test_a_damaged_table_of_labels_is_one_line() -> None:
     prepare()
     Path("data/prepared/cells/labels.csv").write_text("", encoding="utf-8")
-    with pytest.raises(UserError, match=r"^data/prepared/cells/labels.csv: expected .*: dvc repro .*prepare@cells$"):
+    with pytest.raises(
+        UserError, match=r"^data/prepared/cells/labels.csv: expected .*: make heal && dvc repro prepare@cells$"
+    ):
         evaluate.main("cells-pca")
     assert not Path("data/evaluated/cells-pca").exists()
 
 
-def test_a_network_that_diverged_is_one_line_and_leaves_nothing() -> None:
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("mean.bias", torch.nan, "mean.bias: expected finite weights"),
+        ("mean.weight", 3e38, "expected finite latents"),
+        ("log_variance.bias", 1e3, "expected finite KL divergences"),
+    ],
+)
+def test_a_network_that_diverged_is_one_line_and_leaves_nothing(part: str, value: float, message: str) -> None:
     prepare()
     network = build("vae", (3, 9, 11), NETWORKS["cells-vae"][1])
     with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.fill_(torch.nan)
+        network.get_parameter(part).fill_(value)
     save_model(Path("data/models/cells-vae"), network, read("data/models/cells-vae/config.json"))
-    with pytest.raises(UserError, match="expected finite KL divergences"):
+    with pytest.raises(UserError, match=message):
         evaluate.main("cells-vae")
     assert not Path("data/evaluated/cells-vae").exists()
     assert not Path("metrics/test/cells-vae.json").exists()
+
+
+class Spoilt(Autoencoder):
+    """A network that decodes to no numbers."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return torch.full((len(latents), *self.image_shape), torch.nan)
+
+
+def test_reconstructions_that_are_no_numbers_are_one_line() -> None:
+    network, images = Spoilt((1, 2, 2), 4), np.zeros((3, 1, 2, 2), np.uint8)
+    with pytest.raises(UserError, match=r"^expected finite reconstructions, got others"):
+        mean_scores(network, images, torch.device("cpu"))
+
+
+def test_a_model_of_images_of_another_size_is_one_line() -> None:
+    prepare((3, 8, 11))
+    shutil.move("data/models", "data/models-of-others")
+    shutil.rmtree("data/prepared")
+    prepare()
+    shutil.rmtree("data/models")
+    shutil.move("data/models-of-others", "data/models")
+    with pytest.raises(
+        UserError, match=r"^data/prepared/cells/test: expected images of \(3, 8, 11\), as cells-pca was trained on, got"
+    ):
+        evaluate.main("cells-pca")
+
+
+def test_labels_of_other_images_are_one_line() -> None:
+    prepare()
+    table = pd.read_csv("data/prepared/cells/labels.csv")
+    for rows in (table[:-1], table[::-1], table[table["split"] != "test"]):
+        rows.to_csv("data/prepared/cells/labels.csv", index=False)
+        with pytest.raises(
+            UserError, match=r"^data/prepared/cells/labels.csv: expected 5 rows with index 0 to 4 in this"
+        ):
+            evaluate.main("cells-pca")
+
+
+def test_pictures_of_images_that_were_not_evaluated_are_one_line() -> None:
+    images = prepare()["test"]
+    evaluate.main("cells-dense")
+    shutil.rmtree("data/prepared/cells/test")
+    save_split(Path("data/prepared/cells"), "test", images[:4])
+    with pytest.raises(UserError, match=r"^data/evaluated/cells-dense/labels.csv: expected 4 rows .*, got 5 rows"):
+        plot.main("cells-dense")
+
+
+def test_what_is_written_has_the_form_in_which_it_is_read() -> None:
+    prepare()
+    for name in NETWORKS:
+        evaluate.main(name)
+        keys = {field.name for field in fields(About)}
+        assert read(f"data/evaluated/{name}/about.json").keys() == keys
+    assert read("data/evaluated/cells-vae/variations.json").keys() == {field.name for field in fields(Varied)}

@@ -41,7 +41,6 @@ def evaluated(
         labels=pd.DataFrame(labels | {"source": [f"cells.npy[{row}]" for row in range(count)]}),
         scores=pd.DataFrame(scores | ({"ssim": np.linspace(0.8, 0.9, count)} if ssim else {})),
         history=pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [3.0, 2, 1], "val_loss": [4.0, 2, 3]}),
-        about={"tile": None},
         generated=generated,
     )
 
@@ -145,7 +144,7 @@ def test_the_caption_is_the_score_of_the_image() -> None:
 
 def test_a_whole_image_shows_the_grid_of_its_tiles() -> None:
     model = evaluated((1, 3, 10, 9))
-    figure = whole.draw(replace(model, about={"tile": [4, 3]}))
+    figure = whole.draw(replace(model, tile=(4, 3)))
     assert figure is not None
     grid = figure.axes[0].collections
     across, down = ([segment[0].tolist() for segment in lines.get_segments()] for lines in grid)  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hourglass.commands.manifest import write_manifest
 from hourglass.config.keywords import section
 from hourglass.console.errors import UserError
+from hourglass.data.folders import patterns
 from hourglass.data.preparation.raw import BadImageError, RawImages, Target
 from hourglass.data.readers import folder
 
@@ -92,10 +94,29 @@ def test_labels_of_a_pattern_need_a_group(tmp_path: Path) -> None:
             folder.read(tmp_path, TARGET, label="pattern", pattern=pattern)
 
 
+@pytest.mark.parametrize("key", ["pattern", "test", "only"])
+@pytest.mark.parametrize("expression", ["(a+)+b.png", r"(\w+\s?)*x", r"(.*)*\.gif"])
+def test_an_expression_that_tries_too_many_ways_is_stopped(
+    tmp_path: Path, key: str, expression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "SECONDS", 0.1)
+    write(tmp_path, f"{'a' * 80}.png")
+    handler = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(
+        UserError, match=rf"`{key}` expected a regular expression that is done with 1 paths in 0 s, got "
+    ):
+        folder.read(tmp_path, TARGET, **{key: expression})  # type: ignore[arg-type]
+    assert signal.getsignal(signal.SIGALRM) == handler
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
 def test_what_is_no_regular_expression_is_refused() -> None:
     for key in ("pattern", "test", "only"):
         with pytest.raises(ValueError, match=r"expected a regular expression, got '\(' \("):
             section(folder.read)(**{key: "("})
+        for text in ("(" * 5000 + ")" * 5000, "a{99999999999999999999}"):
+            with pytest.raises(ValueError, match="expected a regular expression, got "):
+                section(folder.read)(**{key: text})
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "dev", "Valid"])
@@ -391,6 +412,39 @@ def test_what_is_no_image_file_is_refused_when_it_is_read(
     with pytest.raises(BadImageError, match=message) as refused:
         raw.images[0].read()
     assert str(refused.value).startswith(f"{tmp_path}/1.png: ")
+
+
+def test_a_file_that_changes_while_it_is_read_is_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "1.png"
+    path.write_bytes(b"before")
+    raw = folder.read(tmp_path, TARGET)
+    fstat = os.fstat
+
+    def fstat_and_append(file: int) -> os.stat_result:
+        status = fstat(file)
+        path.write_bytes(b"before and after")
+        return status
+
+    monkeypatch.setattr(os, "fstat", fstat_and_append)
+    with pytest.raises(UserError, match=r"1\.png: expected a file that stays, got one that changed while it was read"):
+        raw.images[0].read()
+
+
+def test_metadata_in_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(write(tmp_path, "1.png") / "metadata.csv")
+    with pytest.raises(UserError, match=r"metadata\.csv: expected a regular file, got a folder, a pipe or a device"):
+        folder.read(tmp_path, TARGET)
+
+
+def test_names_and_classes_that_only_look_alike_are_refused(tmp_path: Path) -> None:
+    one, other = "\u00e9", "e\u0301"
+    with pytest.raises(UserError, match=r"expected names that look different, got .*e\\u0301\.png' and .*\\xe9\.png'"):
+        folder.read(write(tmp_path / "names", f"{one}.png", f"{other}.png"), TARGET)
+    with pytest.raises(UserError, match=r"expected classes whose names look different, got 'e\\u0301' and '\\xe9'"):
+        folder.read(write(tmp_path / "classes", f"{one}/1.png", f"{other}/2.png"), TARGET, label="parent")
+    with pytest.raises(UserError, match="expected groups whose names look different"):
+        RawImages([], [], groups=[one, other])
+    assert RawImages([], [], labels=[one, one, "e"]).labels == [one, one, "e"]
 
 
 def test_names_that_could_be_mixed_up_or_not_printed_are_refused(tmp_path: Path) -> None:

@@ -49,6 +49,21 @@ def write_animation(path: Path) -> None:
     noise(8, 8).save(path, save_all=True, append_images=[Image.new("L", (8, 8))])
 
 
+def write_long_stack(path: Path) -> None:
+    """Write a TIFF of 200,000 pages, of one pixel each: to count them takes minutes."""
+    tags = ((256, 3, 1), (257, 3, 1), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (279, 4, 1))
+    page = struct.pack("<H", len(tags)) + b"".join(
+        struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags
+    )
+    size = len(page) + 4
+    pages = (page + struct.pack("<I", 8 + number * size) for number in range(1, 200_000))
+    path.write_bytes(b"II*\0\x08\0\0\0" + b"".join(pages) + page + bytes(4))
+
+
+def write_postscript(path: Path) -> None:
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", encoding="utf-8")
+
+
 BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("truncated.jpg", write_truncated_jpg, "expected a whole image, got a damaged one"),
     ("text.png", lambda path: path.write_text("not a picture", encoding="utf-8"), "expected an image, got text"),
@@ -56,8 +71,11 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("bytes.bmp", lambda path: path.write_bytes(bytes(range(200))), "expected an image, got something else"),
     ("huge.png", lambda path: path.write_bytes(png_header(60_000, 60_000)), f"expected at most {MAX_PIXELS:,} pixels"),
     ("large.png", lambda path: path.write_bytes(png_header(11_000, 10_000)), f"expected at most {MAX_PIXELS:,} pixels"),
-    ("moving.gif", write_animation, "expected one image, got an animation or a stack of 2"),
-    ("stack.tif", write_animation, "expected one image, got an animation or a stack of 2"),
+    ("eps.png", write_postscript, "expected an image, got something else than JPEG, PNG, WEBP, TIFF, BMP, GIF"),
+    ("jp2.jpg", lambda path: noise(8, 8).save(path, "JPEG2000"), "expected an image, got something else than JPEG"),
+    ("long.tif", write_long_stack, "expected one image, got an animation or a stack of several"),
+    ("moving.gif", write_animation, "expected one image, got an animation or a stack of several"),
+    ("stack.tif", write_animation, "expected one image, got an animation or a stack of several"),
     ("float.tif", lambda path: Image.new("F", (4, 4)).save(path), "expected 8 or 16 bits a channel, got 32"),
 ]
 
@@ -241,6 +259,32 @@ def test_every_changed_byte_of_a_png_is_seen(tmp_path: Path) -> None:
         else:
             assert np.array_equal(pixels[0], expected)  # something beside the pixels
     assert seen > len(whole) * 0.9
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"), [("png", {}), ("tif", {"compression": "tiff_adobe_deflate"})], ids=["png", "deflate tiff"]
+)
+def test_every_flipped_bit_of_pixels_with_a_checksum_is_seen(
+    tmp_path: Path, suffix: str, options: dict[str, str]
+) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    noise(48, 40, 3).save(path, **options)
+    whole = path.read_bytes()
+    expected = decoded(path, RGB)
+    for at in np.random.default_rng(0).integers(50, len(whole) - 250, 300).tolist():
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        with pytest.raises(BadImageError, match="expected a whole image, got a damaged one"):
+            decoded(path, RGB)
+    path.write_bytes(whole)
+    assert np.array_equal(decoded(path, RGB), expected)
+
+
+def test_a_size_beyond_the_limit_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(ValueError, match=r"expected at most 89,478,485 pixels, got 60,000 x 60,000"):
+        Preparation("gray", (60_000, 60_000))
+    with pytest.raises(UserError, match=r"preparation: size: expected at most 89,478,485 pixels"):
+        Preparation.of(GRAY.values() | {"size": [1, 89_478_486]})
+    assert Preparation.of(GRAY.values() | {"size": [1, 89_478_485]}).size == (1, 89_478_485)
 
 
 def test_a_preparation_goes_through_json_and_back() -> None:

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from hourglass.console.errors import UserError
+from hourglass.data.preparation import parquet_images
 from hourglass.data.preparation.raw import BadImageError, EncodedImage, RawImages, Target
 from hourglass.data.readers import parquet
 
@@ -185,14 +186,14 @@ def test_shards_of_other_columns(tmp_path: Path) -> None:
 
 
 def test_threads_share_few_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "CACHE_BYTES", 1)
+    monkeypatch.setattr(parquet_images, "CACHE_BYTES", 1)
     write(tmp_path / "a.parquet", range(60))
     raw = parquet.read(tmp_path, TARGET)
     order = np.random.default_rng(0).permutation(600) % 60
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda index: raw.images[index].read(), order))
     assert found == [png(int(index)) for index in order]
-    assert isinstance(raw.images, parquet.ParquetImages)
+    assert isinstance(raw.images, parquet_images.ParquetImages)
     assert len(raw.images._cache) == 2
 
 
@@ -200,13 +201,13 @@ def test_a_row_group_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     write(tmp_path / "a.parquet", range(60))
     raw = parquet.read(tmp_path, TARGET)
     reads = []
-    read = pq.ParquetFile.read_row_group
+    read = pq.ParquetFile.iter_batches
 
-    def counted(self: Any, group: int, columns: list[str]) -> Any:  # noqa: ANN401
-        reads.append(group)
-        return read(self, group, columns=columns)
+    def counted(self: Any, size: int, groups: list[int], *others: Any, **options: Any) -> Any:  # noqa: ANN401
+        reads.extend(groups)
+        return read(self, size, groups, *others, **options)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
     assert values(raw) == list(range(60))
     assert reads == list(range(30))
 

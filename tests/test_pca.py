@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
+from hourglass.networks import pca
 from hourglass.networks.base.autoencoder import Autoencoder, Solvable
 from hourglass.networks.base.families import build
 from hourglass.networks.base.tiling import join, split
+from hourglass.networks.pca import PCA
 
 
 def test_pca_reconstructs_as_scikit_learn_does(images: NDArray[np.float32]) -> None:
@@ -89,3 +91,81 @@ def test_pca_of_too_few_images_is_one_line(images: NDArray[np.float32]) -> None:
 def test_pca_is_of_images_or_of_tiles(keywords: dict[str, object]) -> None:
     with pytest.raises(UserError, match="network: expected `latent_dim`, or `tile` and `tile_latent_dim`"):
         build("pca", (1, 8, 8), keywords)
+
+
+def solved(images: NDArray[np.float32], directions: int, batches: int = 3) -> PCA:
+    """Return PCA of whole images, solved in batches."""
+    network = PCA(images.shape[1:], latent_dim=directions)
+    network.fit(np.array_split(images, batches))
+    return network
+
+
+def squared_error(network: Autoencoder, images: NDArray[np.float32]) -> float:
+    """Return the mean squared error of reconstructions."""
+    values = torch.from_numpy(images)
+    return float((network(values) - values).double().square().mean())
+
+
+def least_squared_error(images: NDArray[np.float32], directions: int) -> float:
+    """Return the error of the best projection (Eckart and Young, 1936)."""
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    deviations = np.linalg.svd(flat - flat.mean(axis=0), compute_uv=False)
+    return float(np.square(deviations[directions:]).sum() / flat.size)
+
+
+@pytest.mark.parametrize("directions", [1, 8, 40])
+@pytest.mark.parametrize("solver", ["full", "covariance", "randomized"])
+def test_every_solver_finds_the_least_squared_error(
+    solver: str, directions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    patterns = generator.standard_normal((60, 1, 16, 18)) / np.arange(1, 61)[:, None, None, None]
+    images = np.tensordot(generator.standard_normal((200, 60)), patterns, 1)
+    images += generator.standard_normal(images.shape) / 9
+    images = (images - images.min()).astype(np.float32)
+    if solver != "full":
+        monkeypatch.setattr(pca, "WHOLE_VALUES", images.size - 1)
+    if solver == "randomized":
+        monkeypatch.setattr(pca, "COVARIANCE_VALUES", 16 * 18 - 1)
+    network = solved(images, directions)
+    assert network.solver == solver
+    least = least_squared_error(images, directions)
+    assert squared_error(network, images) == pytest.approx(least, rel=1e-4)
+    torch.testing.assert_close(network.components @ network.components.T, torch.eye(directions))
+
+
+@pytest.mark.parametrize("kind", ["noise", "constant", "black", "few"])
+def test_the_randomized_solver_ends_well_on(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pca, "WHOLE_VALUES", 1)
+    monkeypatch.setattr(pca, "COVARIANCE_VALUES", 1)
+    noise = np.random.default_rng(0).random((100, 1, 10, 12), np.float32)
+    same = np.ones_like(noise)
+    images = {"noise": noise, "constant": 0.3 * same, "black": 0 * same, "few": np.tile(noise[:5], (20, 1, 1, 1))}[kind]
+    network = solved(images, 10)
+    assert network.solver == "randomized"
+    assert squared_error(network, images) == pytest.approx(least_squared_error(images, 10), rel=1e-4, abs=1e-12)
+
+
+def test_the_randomized_solver_returns_the_same_bits(
+    images: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pca, "WHOLE_VALUES", 1)
+    monkeypatch.setattr(pca, "COVARIANCE_VALUES", 1)
+    first, again = solved(images, 5), solved(images, 5, batches=7)
+    assert torch.equal(first.components, again.components)
+    assert (first.components.gather(1, first.components.abs().argmax(dim=1, keepdim=True)) > 0).all()
+
+
+def test_too_few_images_for_the_randomized_solver_is_one_line(
+    images: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pca, "WHOLE_VALUES", 1)
+    monkeypatch.setattr(pca, "COVARIANCE_VALUES", 1)
+    with pytest.raises(UserError, match="latent_dim of at most 40 for PCA of 40 training images"):
+        solved(images, 50)
+
+
+def test_the_data_sets_of_the_pipeline_are_solved_at_once() -> None:
+    """Another solver gives other bits: it may not come with a lower limit."""
+    assert pca.WHOLE_VALUES >= 57_000 * 28 * 28  # fashion-mnist, the largest that PCA takes whole
+    assert pca.COVARIANCE_VALUES >= 16 * 16  # the largest tile

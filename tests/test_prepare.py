@@ -363,7 +363,7 @@ REFUSED: list[tuple[str, dict[str, int], Callable[[Path], None], Settings, str]]
     ("small class", {"cats": 9, "dogs": 2}, nothing, {}, "expected at least 3 images in every class for a stratified split, got 2 in class 'dogs'"),
     ("too few images", {".": 2}, nothing, {}, "expected an image in every split, got {"),
     ("odd name", {".": 9}, write_odd_name, {}, "expected names of printable characters"),
-    ("all bad", {".": 0}, write_broken, {"on_bad_image": "skip"}, "expected at least one image that can be used, got none; photos/broken.jpg"),
+    ("all bad", {".": 0}, write_broken, {"on_bad_image": "skip"}, "expected at least one image that can be used, got none: photos/broken.jpg"),
     ("optional group", {".": 9}, nothing, {"options": {"pattern": "photo (?P<label>1)?.*"}}, "expected a name that matches the pattern"),
     ("other names", {".": 9}, nothing, {"options": {"pattern": r"SUB\d+"}}, "expected a name that matches the pattern SUB\\d+ from its first folder to its suffix, got photo 0.png"),
     ("no groups", {".": 9}, nothing, {"split": "grouped"}, "expected who is in each image (`group`) for `split: grouped`"),
@@ -421,7 +421,7 @@ def test_a_disk_that_fills_up_while_writing_loses_nothing(workplace: Path) -> No
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))"
     done = run_stage("prepare", "mine", workplace, limit)
     assert done.returncode == 1
-    assert done.stderr == "error: File too large; no output was written\n"
+    assert done.stderr == "error: File too large (data/prepared/mine)\n"
     assert all_bytes(workplace / "data/prepared/mine") == before
     assert not list(workplace.glob("data/prepared/.*"))
 
@@ -455,6 +455,7 @@ def test_a_folder_that_cannot_be_read(workplace: Path) -> None:
             {"split": "official", "fractions": [0.8, 0.1, 0.1]},
             "publisher's training images: expected 0 for test, got 0.1",
         ),
+        ({"size": [16_000, 16_000]}, "'size' expected at most 89,478,485 pixels, got 16,000 x 16,000"),
         ({"color": "grey"}, "expected one of gray, rgb, got 'grey'; did you mean 'gray'?"),
         ({"licence": "MIT"}, "unknown key 'licence'; did you mean 'license'?"),
         ({"options": {"white": 1}}, "datasets.mine.options: unknown key 'white'"),

@@ -1,6 +1,7 @@
 """A split in shards reads as one array does, and an image's own content says in which shard it is."""
 
 import pickle
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hourglass.console.errors import UserError
 from hourglass.data.preparation.arrays import read_rows, write_split
 from hourglass.data.preparation.shards import SHARD_BYTES, shard_count, shard_of, shard_order
 from hourglass.data.prepared import MAPPED_AT_ONCE, Split, open_split
+from hourglass.data.sums import write_sums
 
 from .shards import load_split, save_split
 
@@ -101,15 +103,15 @@ def test_what_is_no_split_is_one_line(tmp_path: Path, pixels: NDArray[np.uint8])
 
     def refused(message: str) -> None:
         with pytest.raises(UserError, match=rf"{message}.*: do this$"):
-            open_split(folder, "do this")
+            open_split(folder, "do this", verify=False)
 
     second = folder / "train-00001.npy"
     saved = second.read_bytes()
     for wrong, message in (
-        (pixels[:2].astype(float), r"expected uint8 \(N, C, H, W\), got float64 \(2, 3, 4, 5\)"),
-        (pixels[:2, 0], r"expected uint8 \(N, C, H, W\), got uint8 \(2, 4, 5\)"),
+        (pixels[:2].astype(float), r"expected uint8 \(any, any, any, any\), got float64 \(2, 3, 4, 5\)"),
+        (pixels[:2, 0], r"expected uint8 \(any, any, any, any\), got uint8 \(2, 4, 5\)"),
         (pixels[:2, :, :3], r"expected images of \(3, 4, 5\), as before it, got \(3, 3, 5\)"),
-        (np.asfortranarray(pixels[:2]), "expected one image after the other, got Fortran's order"),
+        (np.asfortranarray(pixels[:2]), "expected one row after the other, got Fortran's order"),
         (np.array([{}], dtype=object), "expected a NumPy array, got"),
     ):
         np.save(second, wrong, allow_pickle=True)
@@ -118,13 +120,79 @@ def test_what_is_no_split_is_one_line(tmp_path: Path, pixels: NDArray[np.uint8])
     refused(f"^{second}: expected a NumPy array, got")
     second.write_bytes(saved[:-1])
     refused(f"^{second}: expected a NumPy array")
+    second.write_bytes(saved + b"more")
+    refused(f"^{second}: expected 120 bytes of values, got 4 more")
+    for header in HEADERS:
+        second.write_bytes(npy(header))
+        refused(f"^{second}: expected ")
     second.unlink()
     refused(f"^expected {second}, found none")
-    for path in folder.iterdir():
-        path.unlink()
-    refused(f"^expected {folder / 'train-00000.npy'}, found none")
-    folder.rmdir()
-    refused(f"^expected {folder / 'train-00000.npy'}, found none")
+    second.mkdir()
+    refused(f"^{second}: expected a NumPy array, got: .*Is a directory")
+
+
+HEADERS = (
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (%s,)}" % 10**30,
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (-1, 3, 4, 5)}",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3, 4, 5)",
+    "{'descr': '|u1', 'fortran_order': False, 'shape': ((2,), 3, 4, 5)}",
+    "(" * 5000,
+    "{'descr': 'x', 'fortran_order': False, 'shape': (2, 3, 4, 5)}",
+    "\0",
+)
+
+
+def npy(header: str) -> bytes:
+    """Return a .npy file of version 1.0 whose header is this text, without any values."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+
+
+def test_a_split_that_was_damaged_is_one_line(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    folder = save_split(tmp_path, "train", pixels, 3)
+    last, sums = folder / "train-00002.npy", folder / "SHA256SUMS"
+    good = {path: path.read_bytes() for path in (last, sums)}
+
+    def refused(message: str) -> None:
+        with pytest.raises(UserError, match=rf"^{message}.*: do this$"):
+            open_split(folder, "do this")
+        for path, content in good.items():
+            path.write_bytes(content)
+
+    assert len(open_split(folder)) == len(pixels)
+    flipped = bytearray(good[last])
+    flipped[-1] ^= 1  # of the last pixel
+    last.write_bytes(flipped)
+    refused(f"{last}: expected SHA-256 [0-9a-f]{{64}}, got [0-9a-f]{{64}}: it is damaged")
+    last.unlink()
+    refused(f"expected {last}, found none")
+    lines = good[sums].decode().splitlines(keepends=True)
+    for wrong, message in (
+        ("", f"{folder / 'train-00000.npy'}: expected SHA-256 none, got "),
+        ("".join(lines[1:]), f"{folder / 'train-00000.npy'}: expected SHA-256 none, got "),
+        (
+            "".join(lines).replace("train-00001", "../../etc/x"),
+            f"{sums}: expected lines of a SHA-256 and a file's name",
+        ),
+        (
+            "<<<<<<< HEAD\n" + "".join(lines),
+            f"{sums}: expected lines of a SHA-256 and a file's name, got '<<<<<<< HEAD'",
+        ),
+    ):
+        sums.write_text(wrong, encoding="utf-8")
+        refused(message)
+    np.save(folder / "train-00007.npy", pixels)
+    write_sums(folder)
+    refused(f"{sums}: expected train-00000.npy and so on, got train-00000.npy, train-00001.npy, train-00002.npy")
+    (folder / "train-00007.npy").unlink()
+    sums.write_bytes(b"\xff" * 64)
+    refused(f"{sums}: expected lines of a SHA-256 and a file's name, got: ")
+    sums.unlink()
+    refused(f"expected {sums}, found none")
+
+
+def test_coreutils_checks_a_split(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
+    folder = save_split(tmp_path, "train", pixels, 3)
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True, capture_output=True)
 
 
 def test_a_split_is_written_shard_by_shard_and_read_back(tmp_path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -134,7 +202,10 @@ def test_a_split_is_written_shard_by_shard_and_read_back(tmp_path: Path, pixels:
     assert [(shards[position], position) for position in order] == sorted(zip(shards, range(23), strict=True))
     folder = tmp_path / "val"
     write_split(folder, (pixels[position] for position in order), shards[order], SHAPE)
-    assert sorted(path.name for path in folder.iterdir()) == [f"val-0000{number}.npy" for number in range(4)]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "SHA256SUMS",
+        *(f"val-0000{number}.npy" for number in range(4)),
+    ]
     np.testing.assert_array_equal(load_split(tmp_path, "val"), pixels[order])
     for number, shard in enumerate(open_split(folder).shards):
         np.testing.assert_array_equal(np.load(shard.path), pixels[shards == number])

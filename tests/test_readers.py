@@ -68,7 +68,7 @@ def test_a_lone_pair_of_idx(tmp_path: Path, pixels: NDArray[np.uint8], stem: str
     assert raw.labels == ["a", "b", "c"] * 2
     assert raw.official is None
     assert len(set(raw.sources)) == 6
-    with pytest.raises(UserError, match="expected labels below 2, got 2"):
+    with pytest.raises(UserError, match="expected labels below 2, got '2'"):
         idx.read(tmp_path, TARGET, class_names=("a", "b"))
     with pytest.raises(UserError, match="there are labels beside it: set `source` to the folder"):
         idx.read(images, TARGET)
@@ -113,7 +113,14 @@ def test_idx_truncated_gzip(idx_folder: Path) -> None:
         idx.read(idx_folder, TARGET)
 
 
-@pytest.mark.parametrize(("announced", "message"), [(9, "got 60 bytes"), (3, "got more"), (2**31, "got 60 bytes")])
+@pytest.mark.parametrize(
+    ("announced", "message"),
+    [
+        (9, "got 60 bytes"),
+        (3, "got more"),
+        (2**31, "expected at most 1,073,741,824 bytes, unpacked, got 32,212,254,720"),
+    ],
+)
 def test_idx_header_that_lies(idx_folder: Path, pixels: NDArray[np.uint8], announced: int, message: str) -> None:
     data = bytearray(idx_bytes(pixels[:4]))
     data[4:8] = struct.pack(">I", announced)
@@ -169,7 +176,7 @@ def test_an_archive_of_arrays_is_no_npy(tmp_path: Path) -> None:
 
 def test_npy_of_nan(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.full((2, *SIZE), np.nan))
-    with pytest.raises(UserError, match="expected values from 0 to 1, got nan"):
+    with pytest.raises(UserError, match="expected values from 0 to 1, got NaN or infinity: replace these"):
         npy.read(tmp_path, TARGET, white=1, count=None)
 
 
@@ -224,7 +231,7 @@ def test_npy_with_labels_beside_it(tmp_path: Path, pixels: NDArray[np.uint8], fi
     if "0" in texts:
         assert npy.read(tmp_path, TARGET, labels=file, class_names=("x", "y", "z")).labels == ["x", "y", "z"] * 2
     else:
-        with pytest.raises(UserError, match="expected labels below 2, got cat"):
+        with pytest.raises(UserError, match="expected labels below 2, got 'cat'"):
             npy.read(tmp_path, TARGET, labels=file, class_names=("x", "y"))
     write(file, texts[:5])
     with pytest.raises(UserError, match="expected one value for each of 6 images, got"):
@@ -385,10 +392,6 @@ def test_matlab_that_is_damaged(tmp_path: Path, pixels: NDArray[np.uint8]) -> No
     path = tmp_path / "images.mat"
     scipy.io.savemat(path, {"faces": pixels.reshape(6, -1).T}, do_compression=True)
     whole = path.read_bytes()
-    for at in range(128, len(whole), 7):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
-        with contextlib.suppress(UserError):
-            matlab.read(tmp_path, TARGET, variable="faces", column_major=False)
     path.write_bytes(whole[:100])
     with pytest.raises(UserError, match="expected a MATLAB file"):
         matlab.read(tmp_path, TARGET, variable="faces", column_major=False)

@@ -12,9 +12,11 @@ import pytest
 from hourglass.config.keywords import section
 from hourglass.config.reference import explanations
 from hourglass.console.errors import UserError
+from hourglass.data.sums import write_sums
 from hourglass.files import write_json
 from hourglass.metrics.group import Published, published
 from hourglass.metrics.quality import METRICS
+from hourglass.metrics.results import About, Facts
 from hourglass.metrics.table import Result, to_markdown
 from stages import gather, report
 
@@ -38,6 +40,7 @@ def leave(name: str, family: str, latent_dim: int, test: dict[str, float], datas
     about = {"dataset": dataset, "family": family, "latent_dim": latent_dim, "tile": None, "left_out": {}}
     about |= {"bytes_per_image": 4 * latent_dim, "compression_ratio": 16 / latent_dim}
     write_json(Path(f"data/evaluated/{name}/about.json"), about)
+    write_sums(Path(f"data/evaluated/{name}"))
     write_json(Path(f"metrics/test/{name}.json"), test | {"split_id": 12345})
     write_json(Path(f"data/prepared/{dataset}/meta.json"), {"split_note": f"of {dataset}, by image"})
     Path(f"plots/{name}").mkdir(parents=True)
@@ -60,6 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         {"seed": [0, 7, 8], "mae": [0.25] * 3, "mse": [0.5, 0.7, 0.9], "psnr_db": [3.0, 2, 1], "ssim": 0.125}
     )
     seeds.to_csv("data/evaluated/cells-large/seeds.csv", index=False)
+    write_sums(Path("data/evaluated/cells-large"))
     return tmp_path
 
 
@@ -131,14 +135,14 @@ def test_gathered_is_what_a_report_says() -> None:
     gathered = json.loads(Path("data/groups/cells.json").read_text(encoding="utf-8"))
     assert list(gathered) == ["cells-pca"]
     assert list(gathered["cells-pca"]) == ["about", "pictures", "seeds", "split", "test"]
-    assert gathered["cells-pca"]["seeds"] == {}
+    assert gathered["cells-pca"]["seeds"] is None
 
 
 def test_statistics_of_seeds_are_those_of_a_sample() -> None:
     seeds = gather.spread(Path("data/evaluated/cells-large/seeds.csv"), "evaluate it")
-    assert seeds["count"] == 3
-    assert seeds["mean"] == {"mae": 0.25, "mse": 0.7, "psnr_db": 2, "ssim": 0.125}
-    assert seeds["std"] == {"mae": 0, "mse": 0.2, "psnr_db": 1, "ssim": 0}
+    assert seeds.count == 3
+    assert seeds.mean == {"mae": 0.25, "mse": 0.7, "psnr_db": 2, "ssim": 0.125}
+    assert seeds.std == {"mae": 0, "mse": 0.2, "psnr_db": 1, "ssim": 0}
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_statistics_of_seeds_are_those_of_a_sample() -> None:
 )
 def test_a_missing_file_is_one_line(file: str, stage: str) -> None:
     Path(file).unlink()
-    with pytest.raises(UserError, match=f"^expected {file}, found none: dvc repro {stage}@cells-pca$"):
+    with pytest.raises(UserError, match=f"^expected {file}, found none: make heal && dvc repro {stage}@cells-pca$"):
         gather.main("cells", MODELS)
     assert not Path("data/groups/cells.json").exists()
 
@@ -162,15 +166,17 @@ def test_a_missing_file_is_one_line(file: str, stage: str) -> None:
 @pytest.mark.parametrize("content", [b"", b"[1, 2", b"\xff\xfe", b"seed,mse\n1,2\n1,2,3,4\n"])
 def test_a_damaged_file_is_one_line(file: str, content: bytes) -> None:
     Path(file).write_bytes(content)
-    with pytest.raises(UserError, match=f"^{file}: expected .*: dvc repro evaluate@cells-large$"):
+    with pytest.raises(UserError, match=f"^{file}: expected .*: make heal && dvc repro evaluate@cells-large$"):
         gather.main("cells", MODELS)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "{}"])
 def test_a_damaged_input_of_a_report_is_one_line(content: str) -> None:
     gather.main("cells", MODELS)
     Path("data/groups/cells.json").write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=r"^data/groups/cells.json: expected .*: dvc repro report@cells$"):
+    with pytest.raises(
+        UserError, match=r"^data/groups/cells.json: expected .*: make heal && dvc repro groups/dvc.yaml:cells$"
+    ):
         report.main("cells")
 
 
@@ -185,13 +191,15 @@ def test_missing_pictures_are_one_line() -> None:
     for path in Path("plots/cells-pca").iterdir():
         path.unlink()
     with pytest.raises(
-        UserError, match=r"^expected pictures in plots/cells-pca, found none: dvc repro plot@cells-pca$"
+        UserError, match=r"^expected pictures in plots/cells-pca, found none: make heal && dvc repro plot@cells-pca$"
     ):
         gather.main("cells", MODELS)
 
 
 def test_a_report_without_its_input_is_one_line() -> None:
-    with pytest.raises(UserError, match=r"^expected data/groups/empty.json, found none: dvc repro report@empty$"):
+    with pytest.raises(
+        UserError, match=r"^expected data/groups/empty.json, found none: make heal && dvc repro groups/dvc.yaml:empty$"
+    ):
         report.main("empty")
     with pytest.raises(UserError, match="did you mean 'cells'"):
         report.main("cell")
@@ -213,12 +221,20 @@ def test_gather_takes_a_group_and_its_models(project: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert sorted(json.loads(Path("data/groups/cells.json").read_text(encoding="utf-8"))) == sorted(MODELS[:2])
     done = run("cells", "cells-none")
-    expected = "expected data/evaluated/cells-none/about.json, found none: dvc repro evaluate@cells-none"
+    expected = "expected data/evaluated/cells-none/SHA256SUMS, found none: make heal && dvc repro evaluate@cells-none"
     assert (done.returncode, done.stderr) == (1, f"error: {expected}\n")
 
 
 def test_a_table_of_one_model_of_one_metric() -> None:
-    about = {"dataset": "cells", "family": "dense", "latent_dim": 4, "bytes_per_image": 16, "compression_ratio": 2}
-    result = Result("cells-dense", about | {"left_out": {}}, "by image", {"mse": 0.5}, {}, {}, "", [])
+    about = About("cells", "dense", latent_dim=4, bytes_per_image=16, compression_ratio=2, tile=None, left_out={})
+    facts = Facts(about, "by image", {"mse": 0.5}, seeds=None, pictures=[])
     others = ["-"] * (len(METRICS) - 1)
-    assert rows(to_markdown([result]))[1] == ["cells", "cells-dense", "4", "2.0", "0.50000", *others, ""]
+    assert rows(to_markdown([Result("cells-dense", facts)]))[1] == [
+        "cells",
+        "cells-dense",
+        "4",
+        "2.0",
+        "0.50000",
+        *others,
+        "",
+    ]

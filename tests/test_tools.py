@@ -99,8 +99,18 @@ def test_what_is_no_section_is_refused(content: str, tmp_path: Path, monkeypatch
 
 def test_what_is_left_of_a_removed_model_goes(fresh: Project) -> None:
     gone = ["data/models/gone/model.safetensors", "metrics/history/gone.csv"]
-    others = ["data/timing/gone.json", "data/checkpoints/gone/key/state.pt", "data/decoded/gone/images"]
-    kept = ["data/models/digits-pca/model.safetensors", "data/timing/digits-pca.json", "notes/mine.txt"]
+    others = [
+        "data/timing/gone.json",
+        "data/checkpoints/gone/key/state.pt",
+        "data/decoded/gone/images",
+        "data/locks/train-gone",
+    ]
+    kept = [
+        "data/models/digits-pca/model.safetensors",
+        "data/timing/digits-pca.json",
+        "data/locks/train-digits-pca",
+        "notes/mine.txt",
+    ]
     for name in gone + others + kept:
         (fresh.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (fresh.folder / name).touch()

@@ -16,9 +16,9 @@ import torch
 
 from hourglass.config.entries import Model
 from hourglass.console.errors import UserError
-from hourglass.data.prepared import open_split
+from hourglass.data.sums import read_sums
 from hourglass.inference.device import choose_precision
-from hourglass.inference.store import load_model
+from hourglass.inference.store import Preparation, describe, load_model
 from hourglass.training.recipe import Recipe
 from hourglass.training.speed import parameter_count
 from stages import train
@@ -79,16 +79,16 @@ def test_config_says_what_the_model_was_made_from(tmp_path: Path) -> None:
     digests = []
     for case, (shards, val) in enumerate([(1, images[5:]), (3, images[5:]), (3, images[4:6])]):
         folder = tmp_path / str(case)
-        splits = [
-            open_split(save_split(folder, name, part, shards)) for name, part in (("train", images[:5]), ("val", val))
-        ]
-        preparation = {"resize": "pad", "size": [8, 8]}
+        folders = [save_split(folder, name, part, shards) for name, part in (("train", images[:5]), ("val", val))]
+        sums = [digest for path in folders for digest in read_sums(path, "").values()]
+        preparation = Preparation(color="gray", orientation="exif", resample="lanczos", resize="pad", size=(8, 8))
         model = Model(group="cells", dataset="cells", family="pca", network={}, training={})
-        config = train.describe(model, {"latent_dim": 2}, splits, preparation)
+        config = describe(model, {"latent_dim": 2}, (1, 8, 8), sums, preparation)
         assert config["preparation"] == preparation
         assert config["image_shape"] == (1, 8, 8)
-        files = sorted((folder / "train").iterdir()) + sorted((folder / "val").iterdir())
-        assert config["dataset_sha256"] == hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+        files = sorted((folder / "train").glob("*.npy")) + sorted((folder / "val").glob("*.npy"))
+        hashes = "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+        assert config["dataset_sha256"] == hashlib.sha256(hashes.encode()).hexdigest()
         digests.append(config["dataset_sha256"])
     assert len(set(digests)) == 3
 
@@ -106,7 +106,9 @@ def test_a_missing_preparation_is_one_line(tmp_path: Path, monkeypatch: pytest.M
     Path("params.yaml").write_text(json.dumps({"models": {"cells-pca": model}, "train": {}}), encoding="utf-8")
     for split in ("train", "val"):
         save_split(Path("data/prepared/cells"), split, np.zeros((2, 1, 8, 8), np.uint8))
-    with pytest.raises(UserError, match=r"^expected .*cells/preparation.json, found none: dvc repro .*prepare@cells$"):
+    with pytest.raises(
+        UserError, match=r"^expected .*cells/preparation.json, found none: make heal && dvc repro prepare@cells$"
+    ):
         train.main("cells-pca")
 
 

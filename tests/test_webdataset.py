@@ -53,7 +53,7 @@ def test_images_without_labels(tmp_path: Path) -> None:
     raw = webdataset.read(tmp_path, TARGET)
     assert raw.labels is None
     assert contents(raw) == [b"1", b"2"]
-    with pytest.raises(UserError, match=r"a\.tar/x/1\.png: expected a name as the text of key\.cls, got ''"):
+    with pytest.raises(UserError, match=r"a\.tar/x/1\.png: expected a name as the text of key\.cls, got none"):
         webdataset.read(tmp_path, TARGET, label="cls")
 
 
@@ -69,10 +69,11 @@ def test_json_tells_classes_and_groups(tmp_path: Path) -> None:
     raw = webdataset.read(tmp_path, TARGET, label_key="species", group_key="who")
     assert (raw.labels, raw.groups) == (["cat", "NA"], ["007", "3"])
     with pytest.raises(
-        UserError, match=r"a\.tar/0\.webp: expected a name as `group_key: patient` in key\.json, got ''"
+        UserError,
+        match=r"a\.tar/0\.webp: expected a name as text or a whole number of `group_key: patient` in key\.json, got none",
     ):
         webdataset.read(tmp_path, TARGET, group_key="patient")
-    with pytest.raises(UserError, match=r"expected a name as `label_key: kind` in key\.json"):
+    with pytest.raises(UserError, match=r"whole number of `label_key: kind` in key\.json"):
         webdataset.read(tmp_path, TARGET, label="json", label_key="kind")
 
 
@@ -121,7 +122,7 @@ def test_a_shard_that_was_cut_after_it_was_listed(tmp_path: Path) -> None:
     path = write_shard(tmp_path / "a.tar", {"1.jpg": "x" * 1000})
     raw = webdataset.read(path, TARGET)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(BadImageError, match=r"a\.tar: expected 1,000 bytes from 512, got 488: it was changed"):
+    with pytest.raises(UserError, match=r"a\.tar: expected a file that stays, got one that changed"):
         raw.images[0].read()
     path.unlink()
     with pytest.raises(BadImageError, match=r"a\.tar: expected a file that can be read, got: No such file"):

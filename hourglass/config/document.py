@@ -1,23 +1,18 @@
 """params.yaml as a document: its values, and the line on which each stands."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.tag import Tag
 
 from hourglass.config.keywords import Keywords, Location, Target, mistakes, read
-from hourglass.config.messages import shown
+from hourglass.config.messages import cut, shown
+from hourglass.config.yaml_file import load
 from hourglass.console.errors import UserError, suggest
 
-MERGE = "tag:yaml.org,2002:merge"
-TEXT = Tag(suffix="tag:yaml.org,2002:str")
+LONGEST = 2000  # characters of a line about a mistake
 
 
 @dataclass(frozen=True, order=True)
@@ -42,19 +37,8 @@ class Params:
 
     @classmethod
     def load(cls, file: Path) -> "Params":
-        """Read a file of YAML 1.2, as DVC does: 1e-3 is a number, yes and no are texts."""
-        # The pure parser is the one whose YAML DVC reads and writes; the one in C refuses some of it.
-        yaml = YAML(typ="safe", pure=True)
-        try:
-            root = yaml.compose(file)
-            lines = dict(_lines(root)) if root else {}
-            values = yaml.constructor.construct_document(root) if root else {}
-        except FileNotFoundError:
-            raise UserError(f"expected {file} in {Path.cwd()}, found none: run from the project's folder") from None
-        except YAMLError as error:
-            raise UserError(f"{file}{_explain(error)}") from None
-        except UnicodeDecodeError as error:
-            raise UserError(f"{file}: expected text in UTF-8, got other bytes ({error.reason})") from None
+        """Read a file of YAML; raise UserError if it is none, or larger than `yaml_file` allows."""
+        values, lines = load(file)
         if not isinstance(values, dict):
             raise UserError(f"{file}: expected sections of keys, got {shown(values)}")
         return cls(file, values, lines)
@@ -73,6 +57,11 @@ class Params:
         """Return the names of the entries of a section."""
         entries = self.value(section)
         return [str(name) for name in entries] if isinstance(entries, Mapping) else []
+
+    def has(self, section: str, name: object) -> bool:
+        """Return whether a section has an entry of this name."""
+        entries = self.value(section)
+        return isinstance(entries, Mapping) and name in entries
 
     def keywords(self, target: Target, *path: int | str) -> dict[str, Any]:
         """Return the keywords of `target` that stand at a path; raise UserError at the first mistake.
@@ -103,7 +92,7 @@ class Params:
     def describe(self, problem: Problem) -> str:
         """Return the one line that users see: `params.yaml:12: models.x.network: expected ..., got ...`."""
         where = f"{problem.path}: " if problem.path else ""
-        return f"{self.file}:{problem.line}: {where}{problem.message}"
+        return cut(f"{self.file}:{problem.line}: {where}{problem.message}", LONGEST)
 
     def _read(self, annotation: Any, path: Location) -> Any:  # noqa: ANN401
         self._require_entry(path)
@@ -129,7 +118,7 @@ class Params:
         )
 
     def _require_entry(self, path: Location) -> None:
-        if len(path) >= 2 and str(path[1]) not in self.names(str(path[0])):
+        if len(path) >= 2 and not self.has(str(path[0]), path[1]):
             end = suggest(path[1], self.names(str(path[0])))
             raise UserError(f"expected one of {path[0]} in {self.file}, got '{path[1]}'{end}")
 
@@ -140,33 +129,4 @@ def _list_of(target: Target) -> Any:  # noqa: ANN401
 
 
 def _dotted(path: Location) -> str:
-    return ".".join(str(part) for part in path)
-
-
-def _lines(node: Node, path: Location = (), line: int = 0) -> Iterator[tuple[Location, int]]:
-    """Yield the line of everything in a document: that of its key, or of a list's item."""
-    yield path, line or node.start_mark.line + 1
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            if isinstance(key, ScalarNode) and key.tag != MERGE:
-                key.ctag = TEXT  # a key is a text, 5 and null too
-            yield from _lines(value, (*path, str(key.value)), key.start_mark.line + 1)
-    elif isinstance(node, SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _lines(item, (*path, index), item.start_mark.line + 1)
-
-
-def _explain(error: YAMLError) -> str:
-    """Return the line and what is wrong with it, in one line."""
-    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
-        return f": expected valid YAML, got: {' '.join(str(error).split())}"
-    line, problem = error.problem_mark.line + 1, str(error.problem)
-    if isinstance(error, DuplicateKeyError):
-        key = problem.partition('"')[2].partition('"')[0]
-        return f":{line}: expected every key once in its section, got '{key}' again: remove one of them"
-    advice = ""
-    if r"\t" in problem:
-        advice = ": indent with spaces, not with tabs"
-    elif problem in ("mapping values are not allowed here", "expected <block end>, but found '<block mapping start>'"):
-        advice = ": indent the keys of one section by the same number of spaces, and put texts that have ': ' in quotes"
-    return f":{line}: expected valid YAML, got: {problem}{advice}"
+    return ".".join(cut(str(part), 100) for part in path)

@@ -34,6 +34,7 @@ from hourglass.config.messages import EXPLAINED, explain
 from hourglass.config.types import Positive
 from hourglass.console.errors import nearest
 
+MOST_MISTAKES = 100  # told of one section; a search for the nearest known key takes a while
 Target = Callable[..., Any]
 Location = tuple[int | str, ...]
 
@@ -50,7 +51,8 @@ class Section(BaseModel):
         try:
             section = handler({} if values is None else values)
         except ValidationError as error:
-            errors = [cls._explained(details) for details in _without_echo(error.errors(), cls.model_fields)]
+            found = _without_echo(error.errors()[:MOST_MISTAKES], cls.model_fields)
+            errors = [cls._explained(details) for details in found]
             raise ValidationError.from_exception_data(cls.__name__, errors) from None
         if is_dataclass(cls.target):
             cls._construct(section)

@@ -1,7 +1,6 @@
 """What pydantic finds, in the words of someone who edits params.yaml: what was expected, and what came."""
 
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -84,8 +83,13 @@ def shown(value: object) -> str:
     """Return a value as params.yaml would hold it, cut to 80 characters."""
     if value is None:
         return "nothing"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return textwrap.shorten(text, 80)
+    return cut(str(value).lower() if isinstance(value, bool) else repr(value))
+
+
+def cut(text: str, length: int = 80) -> str:
+    """Return a text in one line, of at most as many characters."""
+    text = _one_line(text[: 2 * length])
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 def _one_line(text: str) -> str:
@@ -101,6 +105,9 @@ MESSAGES: dict[str, Callable[[object, Mapping[str, Any]], str]] = {  # by pydant
     "missing": lambda *_: "expected a value, got nothing: add this key",
     "string_pattern_mismatch": lambda value, context: (
         f"expected text that matches {context['pattern']}, got {shown(value)}"
+    ),
+    "string_too_long": lambda value, limit: (
+        f"expected text of at most {limit['max_length']} characters, got {len(str(value)):,}"
     ),
     "too_long": lambda _, limit: f"expected at most {limit['max_length']}, got {limit['actual_length']}",
     "too_short": lambda _, limit: f"expected at least {limit['min_length']}, got {limit['actual_length'] or 'none'}",

@@ -129,7 +129,7 @@ def _mapping(schema: Json, links: Mapping[str, str]) -> str:
 
 def _bounds(schema: Json) -> str:
     signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    bounds = [f"{sign} {schema[bound]:g}" for bound, sign in signs.items() if abs(schema.get(bound, 1e9)) < 1e9]
+    bounds = [f"{sign} {schema[bound]:,.10g}" for bound, sign in signs.items() if abs(schema.get(bound, 1e9)) < 1e9]
     return f" {', '.join(bounds)}" if bounds else ""
 
 

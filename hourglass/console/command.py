@@ -1,34 +1,44 @@
 """The command line of all stages: a name as the argument, errors as one line and a non-zero exit status."""
 
 import argparse
+import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Never
 
 from hourglass.console.errors import StoppedError, UserError
+from hourglass.console.lock import only_process
+from hourglass.console.memory import OUT_OF_MEMORY, allowed_memory, limit_memory
+from hourglass.console.signals import SIGNALS, TerminatedError, Unwinding, end, ignore_signals
 
 
-def run(main: Callable[[str], None]) -> None:
-    """Call `main` with the name that is given on the command line."""
+def run(main: Callable[[str], None], locks: Path | None = None) -> None:
+    """Call `main` with the name that is given on the command line, or with that of the DVC stage that is.
+
+    `locks` is the folder of the lock files, by which no two processes do the same at a time.
+    """
     stage = Path(main.__code__.co_filename).stem
     parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}", description=main.__doc__)
-    parser.add_argument("name", help="a key of params.yaml")
-    name = parser.parse_args().name
-    with guarded():
+    parser.add_argument("name", help=f"a key of params.yaml; {stage}@<key>, DVC's name of the stage, will do too")
+    name = parser.parse_args().name.rpartition(f"{stage}@")[2]  # from another folder, DVC says ../dvc.yaml:train@...
+    with guarded(), only_process(locks, f"{stage} {name}") if locks else nullcontext():
         main(name)
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
     """Turn errors into one line and an exit status: 1 for bad input, 130 for SIGINT, 143 for SIGTERM."""
-    # SIGTERM is what schedulers send: unwind as for Ctrl-C, so that half-written outputs are removed.
-    signal.signal(signal.SIGTERM, _terminate)
+    unwinding = Unwinding()
     try:
-        yield
+        try:
+            limit_memory()
+            yield
+        finally:
+            unwinding.ended = True  # all is done or undone
     except UserError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     except StoppedError as stopped:
@@ -36,13 +46,30 @@ def guarded() -> Iterator[None]:
             print(stopped, file=sys.stderr)
         sys.exit(128 + stopped.signal)
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        sys.exit(f"error: {error.strerror or error}{where}; no output was written")
-    except KeyboardInterrupt:
-        print("interrupted: no output was written", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        _exit_for_file(error)
+    except (MemoryError, RuntimeError, SystemError) as error:
+        _exit_for_memory(error)
+    except (KeyboardInterrupt, TerminatedError) as error:
+        sys.stdout.flush()
+        end(SIGNALS[type(error)])
     finally:
-        _ignore_signals()  # all is done or undone: in Python's own shutdown, a signal would only cause a traceback
+        ignore_signals()
+
+
+def _exit_for_file(error: OSError) -> Never:
+    where = f" ({error.filename})" if error.filename else ""
+    if not where and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" (writing in {Path.cwd()}, or in the folder of temporary files)"
+    sys.exit(f"error: {error.strerror or error}{where}")
+
+
+def _exit_for_memory(error: MemoryError | RuntimeError | SystemError) -> Never:
+    if not isinstance(error, MemoryError) and not any(words in str(error) for words in OUT_OF_MEMORY):
+        raise error
+    sys.exit(
+        f"error: expected to need at most {allowed_memory()} of memory, got: out of memory: make the images, the batch "
+        "or the network smaller"
+    )
 
 
 @contextmanager
@@ -71,13 +98,3 @@ def deferred_signals() -> Iterator[Callable[[], int]]:
             signal.signal(signum, handler)
     if received:  # after the block asked for the last time
         signal.raise_signal(received)
-
-
-def _ignore_signals() -> None:
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.SIG_IGN)
-
-
-def _terminate(signum: int, _frame: FrameType | None) -> None:
-    print("terminated: no output was written", file=sys.stderr)
-    sys.exit(128 + signum)

@@ -5,6 +5,9 @@ from typing import Never
 
 from tqdm import tqdm
 
+# No thread that watches over slow bars: where memory runs out, Python waits for ever for one that could not start.
+tqdm.monitor_interval = 0
+
 
 def progress(total: int, what: str, unit: str, done: int = 0, hidden: bool = False) -> "tqdm[Never]":
     """Return a progress bar with the speed and the time left; in a log file it is a line every 30 seconds.

@@ -5,6 +5,7 @@ file -> decoded -> upright -> gray or RGB on white -> crop, stretch or pad -> (C
 `prepare` makes the images of which a model learns with it, and whoever has a file for that model later does the same.
 """
 
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -19,7 +20,12 @@ from hourglass.data.preparation.raw import BadImageError
 from hourglass.data.prepared import Bytes
 
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485  # of one image, Pillow's limit; more is refused before decoding
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # Pillow knows others: for EPS it starts Ghostscript
 PNG_START = b"\x89PNG\r\n\x1a\n"
+TIFF_DEFLATE = (8, 32946)  # numbers of the one compression of TIFF that has a checksum
+TIFF_PLACES = ((273, 279), (324, 325))  # tags of where strips or tiles of pixels are, and of their lengths
+MAX_UNPACKED = 8 * MAX_PIXELS  # bytes of a TIFF's pixels: four channels of 16 bits
+PIECE = 1 << 20  # bytes
 MODES = {"gray": "L", "rgb": "RGB"}
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -65,6 +71,10 @@ class Preparation:
     resample: str = "lanczos"
     orientation: str = "exif"
 
+    def __post_init__(self) -> None:
+        if self.size is not None and math.prod(self.size) > MAX_PIXELS:
+            raise ValueError(f"expected at most {MAX_PIXELS:,} pixels, got {self.size[0]:,} x {self.size[1]:,}")
+
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Preparation":
         """Return what `values()` came from; raise UserError if that is nothing that this version can do."""
@@ -77,7 +87,10 @@ class Preparation:
         size = values["size"]
         if size is not None and not (isinstance(size, list) and list(map(type, size)) == [int, int] and min(size) > 0):
             raise UserError(f"preparation: expected size [height, width], got {size}")
-        return cls(**{**values, "size": None if size is None else (size[0], size[1])})
+        try:
+            return cls(**{**values, "size": None if size is None else (size[0], size[1])})
+        except ValueError as error:
+            raise UserError(f"preparation: size: {error}") from None
 
     def values(self) -> dict[str, Any]:
         """Return all as it stands in JSON files."""
@@ -100,9 +113,10 @@ class Preparation:
         """
         mode = MODES[self.color]
         try:
-            with Image.open(BytesIO(data)) as image:
+            with Image.open(BytesIO(data), formats=FORMATS) as image:
                 _check_header(image, name)
                 _check_png(image, data)
+                _check_tiff(image, data)
                 image.load()  # here damaged pixels raise; Pillow's second attempt at them would not
                 flat = _flattened(_upright(image), mode, name)
                 pixels = np.asarray(self._resized(flat))
@@ -141,7 +155,7 @@ class Preparation:
 def upright_size(data: bytes, name: str) -> tuple[int, int]:
     """Return height and width of an image file from its header alone; raise BadImageError if it has none."""
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
             _check_header(image, name)
             # Pillow's own method for PNG would decode all pixels first; for TIFF it turns the size itself.
             sideways = image.format != "TIFF" and _orientation(Image.Image.getexif(image)) in SWAPPED
@@ -155,9 +169,9 @@ def _check_header(image: Image.Image, name: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImageError(f"{name}: expected at most {MAX_PIXELS:,} pixels, got more")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # a photo first, and then what the camera adds to it
-        raise BadImageError(f"{name}: expected one image, got an animation or a stack of {frames}")
+    # Not counted: in a TIFF of many pages that takes for ever. MPO is a photo, and then what the camera adds to it.
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise BadImageError(f"{name}: expected one image, got an animation or a stack of several")
 
 
 def _check_png(image: Image.Image, data: bytes) -> None:
@@ -168,6 +182,23 @@ def _check_png(image: Image.Image, data: bytes) -> None:
         if data[at + 4 : at + 8] == b"IDAT" and zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
             raise ValueError("wrong checksum of its pixels")
         at = end + 4
+
+
+def _check_tiff(image: Image.Image, data: bytes) -> None:
+    """Compare the checksums of a TIFF's pixels, which libtiff seldom reaches; raise ValueError if one is wrong."""
+    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    if tags.get(ExifTags.Base.Compression) not in TIFF_DEFLATE:
+        return
+    unpacked = 0
+    for places, lengths in TIFF_PLACES:
+        for start, length in zip(tags.get(places, ()), tags.get(lengths, ()), strict=False):
+            part = zlib.decompressobj()
+            left = data[start : start + length]
+            while not part.eof:
+                unpacked += len(part.decompress(left, PIECE))  # raises where the checksum is wrong
+                left = part.unconsumed_tail
+                if unpacked > MAX_UNPACKED or not (left or part.eof):
+                    raise ValueError("its compressed pixels do not end where they should")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -202,4 +233,5 @@ def _describe(data: bytes) -> str:
     start = data[:64]
     if not start:
         return "an empty file"
-    return "text" if start.isascii() and start.decode("ascii").isprintable() else "something else"
+    is_text = start.isascii() and start.decode("ascii").isprintable()
+    return "text" if is_text else f"something else than {', '.join(FORMATS)}"

@@ -55,6 +55,8 @@ def read_manifest(path: Path) -> Manifest:
                 if folder not in places:
                     places[folder] = _place(path.parent / folder)
                 hashes[name] = _hash_of_time(places[folder], *row)
+    except OSError as error:
+        raise UserError(f"{path}: expected a file that can be read, got: {error.strerror}") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{path}: expected a table (CSV), got: {error}: {REMEDY}") from None
     except ValueError as error:

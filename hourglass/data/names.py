@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +10,12 @@ from hourglass.console.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")  # of image files
 LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")  # what operating systems leave beside files
+# What .dvcignore and DVC itself leave out of a folder's hash and of the cache: another machine would not get it.
+UNSTORED = (
+    ".dvc", ".dvcignore", ".git", ".hg", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", ".venv-benchmarks",
+    "__pycache__",
+)  # fmt: skip
+UNSTORED_SUFFIXES = (".partial", ".pyc")
 SPLIT_WORDS = {
     "train": "train", "training": "train",
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -24,6 +30,20 @@ NamePath = TypeVar("NamePath", str, Path)
 def is_litter(name: str) -> bool:
     """Return whether a path is a file that an operating system left, or lies in a folder of such files."""
     return any(part in LITTER or part.startswith("._") for part in name.split("/"))
+
+
+def is_unstored(name: str) -> bool:
+    """Return whether DVC does not store a path; a .dvcignore would keep it from storing others too."""
+    return any(part in UNSTORED or part.endswith(UNSTORED_SUFFIXES) for part in name.split("/"))
+
+
+def tell_aside(source: str, aside: Sequence[str]) -> None:
+    """Print a line if files were left aside because they are litter, or because DVC does not store them."""
+    if aside:
+        print(
+            f"warning: {source}: {len(aside)} files or folders left aside, which operating systems leave or DVC does "
+            f"not store, for example {aside[0]!r}"
+        )
 
 
 def is_hidden(name: str) -> bool:
@@ -56,10 +76,10 @@ def split_of_folder(name: str) -> str:
 
 
 def find_clash(paths: Iterable[NamePath]) -> tuple[NamePath, NamePath] | None:
-    """Return two different paths that are the same on a disk that ignores case, or None."""
+    """Return two different paths that are the same on a disk that ignores case or how accents are composed, or None."""
     seen: dict[str, NamePath] = {}
     for path in paths:
-        twin = seen.setdefault(str(path).lower(), path)
+        twin = seen.setdefault(unicodedata.normalize("NFC", str(path).lower()), path)
         if twin != path:
             return twin, path
     return None

@@ -4,6 +4,7 @@ A data set is a folder with the folders train, val and test. Each is a split: im
 called shards, so that of a large set only the files that changed are stored and sent again.
 
 train/train-00000.npy train/train-00001.npy ...   each uint8 (n, C, H, W)
+train/SHA256SUMS                                  the SHA-256 of each, as `sha256sum --check` reads it
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,14 +14,18 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from hourglass.console.errors import UserError
+from hourglass.data.sums import SUMS, check_sums, read_sums
 
 Bytes = NDArray[np.uint8]
+# What NumPy lets through of Python's own parser, which reads the header, and of sizes that no array can have.
+DAMAGED_HEADER = (SyntaxError, TokenError, TypeError, OverflowError, RecursionError, MemoryError)
 MAPPED_AT_ONCE = 64  # shards: each that is mapped keeps a file open, and systems allow a process about a thousand
 
 
@@ -118,32 +123,44 @@ def _map(shards: Sequence[Shard], number: int) -> Bytes:
     return open_images(shards[number].path).view(np.ndarray)
 
 
-def open_array(path: Path, remedy: str = "write it again") -> NDArray[Any]:
+def open_array(
+    path: Path, dtype: DTypeLike, shape: Sequence[int | None], remedy: str = "write it again"
+) -> NDArray[Any]:
     """Open a .npy file memory-mapped.
 
     Args:
         path: The file.
+        dtype: The type that its values have to have.
+        shape: The sizes that it has to have, None for any.
         remedy: How to make it; ends the error message.
 
     Raises:
-        UserError: There is no such file, or it is no NumPy array of numbers.
+        UserError: There is no such file, it is no NumPy array, or one of another type, of other sizes or other order.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")  # never a pickle, and no archive of arrays
     except FileNotFoundError:
         raise UserError(f"expected {path}, found none: {remedy}") from None
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: expected a NumPy array, got: {error}: {remedy}") from None
+    except (OSError, ValueError, EOFError, *DAMAGED_HEADER) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: expected a NumPy array, got: {reason}: {remedy}") from None
+    fits = len(array.shape) == len(shape) and all(
+        wanted in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
+    )
+    if array.dtype != np.dtype(dtype) or not fits:
+        sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        raise UserError(f"{path}: expected {np.dtype(dtype)} ({sizes}), got {array.dtype} {array.shape}: {remedy}")
+    if not array.flags.c_contiguous:
+        raise UserError(f"{path}: expected one row after the other, got Fortran's order: {remedy}")
+    if path.stat().st_size != array.offset + array.nbytes:
+        extra = path.stat().st_size - array.offset - array.nbytes
+        raise UserError(f"{path}: expected {array.nbytes:,} bytes of values, got {extra:,} more: {remedy}")
+    return array
 
 
 def open_images(path: Path, remedy: str = "write it again") -> Bytes:
-    """Open images memory-mapped, uint8 (N, C, H, W); raise as `open_array` does, and for any other type or shape."""
-    images = open_array(path, remedy)
-    if images.dtype != np.uint8 or images.ndim != 4:
-        raise UserError(f"{path}: expected uint8 (N, C, H, W), got {images.dtype} {images.shape}: {remedy}")
-    if not images.flags.c_contiguous:
-        raise UserError(f"{path}: expected one image after the other, got Fortran's order: {remedy}")
-    return images
+    """Open images memory-mapped, uint8 (N, C, H, W); raise as `open_array` does."""
+    return open_array(path, np.uint8, (None, None, None, None), remedy)
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -151,22 +168,25 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"{folder.name}-{number:05}.npy"
 
 
-def open_split(folder: Path, remedy: str = "write it again") -> Split:
-    """Open a split as one array.
+def open_split(folder: Path, remedy: str = "write it again", *, verify: bool = True) -> Split:
+    """Open a split as one array, after a look at every byte: what a disk has changed is an error, not another result.
 
     Args:
         folder: The folder of its shards, which has the split's name.
         remedy: How to make it; ends the error message.
+        verify: Whether to compare the files with SHA256SUMS.
 
     Raises:
-        UserError: There is no shard, one is missing, or one is no array of images of the same shape as all others.
+        UserError: A shard is missing, is not as it was written, or has images of another shape than those before it.
     """
-    numbers = (path.stem.removeprefix(f"{folder.name}-") for path in folder.glob(f"{folder.name}-*.npy"))
-    found = [int(number) for number in numbers if number.isdecimal()]
+    names = check_sums(folder, remedy) if verify else list(read_sums(folder, remedy))
+    paths = [shard_path(folder, number) for number in range(len(names))]
+    if not names or names != [path.name for path in paths]:
+        got = ", ".join(names[:3]) or "none"
+        raise UserError(f"{folder / SUMS}: expected {shard_path(folder, 0).name} and so on, got {got}: {remedy}")
     shards: list[Shard] = []
     image_shape: tuple[int, ...] | None = None
-    for number in range(max(found, default=0) + 1):
-        path = shard_path(folder, number)
+    for path in paths:
         images = open_images(path, remedy)
         image_shape = image_shape or images.shape[1:]
         if images.shape[1:] != image_shape:

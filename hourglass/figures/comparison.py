@@ -56,5 +56,5 @@ def _draw_panel(axis: Axes, bars: Sequence[Bar], metric: str) -> None:
     axis.set_yticks(range(len(bars)), [bar.label for bar in bars])
     axis.set_ylim(len(bars) - 0.4, -0.6)
     axis.margins(x=0.05)
-    axis.set_xlim(left=0)
+    axis.set_xlim(left=min(0, axis.get_xlim()[0]))  # SSIM may be negative
     axis.xaxis.set_major_locator(MaxNLocator(5))

@@ -1,8 +1,7 @@
 """What a figure may draw: all that is left of a model once it is evaluated."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -58,7 +57,7 @@ class Evaluated:
         labels: a row an image: index, label, source; the last two are text, "" where there is none.
         scores: a row an image: index and a column for each metric.
         history: a row an epoch: epoch, train_loss, val_loss, ...
-        about: dataset, family, tile, latent_dim and what else `evaluate` writes to about.json.
+        tile: height and width of a tile, None where the network sees an image as a whole.
         generated: of a generative family.
     """
 
@@ -69,7 +68,7 @@ class Evaluated:
     labels: pd.DataFrame
     scores: pd.DataFrame
     history: pd.DataFrame
-    about: Mapping[str, Any]
+    tile: tuple[int, int] | None = None
     generated: Generated | None = None
 
     @property

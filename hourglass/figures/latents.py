@@ -13,6 +13,7 @@ from hourglass.figures.style import BLUE, CLASS_COLORS, CLASS_MARKERS, new_figur
 from hourglass.natural import natural_key
 
 POINTS = 5000  # latents, at most
+VALUES = 1 << 27  # numbers in those, at most: 1 GiB of float64, of which the projection makes two copies
 
 Points = NDArray[np.float64]
 
@@ -22,7 +23,8 @@ def draw(model: Evaluated) -> Figure:
 
     Without labels, by the position of each image in its file: the time, where those are frames of a video.
     """
-    rows = model.labels.iloc[spread(len(model.latents), POINTS)]
+    count, latent_dim = model.latents.shape
+    rows = model.labels.iloc[spread(count, min(POINTS, max(1, VALUES // latent_dim)))]
     points, shares = project(model.latents[rows["index"].to_numpy()])
     labels = rows["label"].tolist()
     figure = new_figure(7.5, 5.5)

@@ -18,7 +18,7 @@ def draw(model: Evaluated) -> Figure | None:
     It applies to large images and to those that are cut into tiles.
     """
     height, width = model.originals.shape[2:]
-    tile = model.about["tile"]
+    tile = model.tile
     if not tile and max(height, width) < LARGE:
         return None
     panel = max(PANEL, width / DPI)  # no pixel is lost, unless the picture would be too tall

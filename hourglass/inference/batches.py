@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hourglass.data.prepared import Bytes, Images
@@ -18,6 +19,16 @@ def batches(images: Images, device: torch.device) -> Iterator[Tensor]:
     step = batch_size(images.shape[1:])
     for start in range(0, len(images), step):
         yield scale(torch.from_numpy(np.array(images[start : start + step])).to(device))
+
+
+class Arrays:
+    """Images (N, C, H, W) as `batches` yields them, but as arrays, and as often as they are asked for."""
+
+    def __init__(self, images: Images) -> None:
+        self.images = images
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return (batch.numpy() for batch in batches(self.images, torch.device("cpu")))
 
 
 def batch_size(image_shape: Sequence[int]) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from hourglass.console.errors import UserError
+from hourglass.console.memory import GIGABYTE, OUT_OF_MEMORY, allowed_memory
 
 Precision = Literal["bfloat16", "tf32", "float32"]
 
@@ -68,7 +69,7 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        libc.mallopt(M_TOP_PAD, 2**28)
+        libc.mallopt(M_TOP_PAD, 2**24)  # no more: it counts against a limit of memory, of which it may be the last
 
 
 @contextmanager
@@ -85,12 +86,17 @@ def enough_memory(device: torch.device, what: str, advice: str) -> Iterator[None
                 "expected a batch of several values for each channel of batch norm, got one: choose a `batch_size` "
                 "that leaves no single image over, or `norm: false`"
             ) from None
-        words = ("allocate memory", "out of memory", "ALLOC_FAILED")  # of torch on CPUs, of CUDA, of its libraries
-        if not isinstance(error, MemoryError) and not any(word in str(error) for word in words):
+        if not isinstance(error, MemoryError) and not any(word in str(error) for word in OUT_OF_MEMORY):
             raise
-        raise UserError(
-            f"expected {what} to fit into the memory of {describe_device(device)}, got: out of memory: {advice}"
-        ) from None
+        memory = _describe_memory(device, error)
+        raise UserError(f"expected {what} to fit into the memory of {memory}, got: out of memory: {advice}") from None
+
+
+def _describe_memory(device: torch.device, error: Exception) -> str:
+    """Return whose memory was too small, and how large it is."""
+    if device.type == "cpu" or isinstance(error, MemoryError) or "CPU" in str(error):
+        return f"CPU ({allowed_memory()} for this process)"
+    return f"{describe_device(device)} ({torch.cuda.get_device_properties(device).total_memory / GIGABYTE:.3g} GB)"
 
 
 def describe_device(device: torch.device) -> str:

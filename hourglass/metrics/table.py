@@ -1,11 +1,11 @@
 """The scores of several models as a table of Markdown."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from hourglass.metrics.quality import METRICS
+from hourglass.metrics.results import Facts, Spread
 
 BASELINE = "pca"  # the family that stands first
 LEGEND = "latent: numbers an image, of four bytes each. ratio: how many times smaller than the image they are."
@@ -21,38 +21,30 @@ class Result:
 
     Attributes:
         name: of the model.
-        about: dataset, family, the sizes above, and `left_out`: metric -> why the model has no such score.
-        split: how its data set was split.
-        scores: metric -> mean over the test split.
-        seeds: count, mean and std of the scores over several seeds; {} for one seed.
+        facts: what is known of it once it is evaluated and drawn.
         published: metric -> score.
         source: where the published scores are from.
-        pictures: names.
     """
 
     name: str
-    about: dict[str, Any]
-    split: str
-    scores: dict[str, float]
-    seeds: dict[str, Any]
-    published: dict[str, float]
-    source: str
-    pictures: list[str]
+    facts: Facts
+    published: dict[str, float] = field(default_factory=dict)
+    source: str = ""
 
     @property
     def dataset(self) -> str:
         """The name of its data set."""
-        return self.about["dataset"]
+        return self.facts.about.dataset
 
     @property
     def is_baseline(self) -> bool:
         """Whether it is what all others are compared with."""
-        return self.about["family"] == BASELINE
+        return self.facts.about.family == BASELINE
 
     @property
     def order(self) -> tuple[str, bool, int, str]:
         """Its place among others: by data set, baselines first, then by size."""
-        return self.dataset, not self.is_baseline, self.about["latent_dim"], self.name
+        return self.dataset, not self.is_baseline, self.facts.about.latent_dim, self.name
 
 
 def to_markdown(results: list[Result]) -> str:
@@ -60,13 +52,18 @@ def to_markdown(results: list[Result]) -> str:
     table = pd.DataFrame([_row(result) for result in results])
     alignment = ["left", "left", *["right"] * (len(table.columns) - 3), "left"]
     lines = [LEGEND, "", table.to_markdown(index=False, colalign=alignment, disable_numparse=True)]
-    notes = [f"{dataset}: split {note}." for dataset, note in {one.dataset: one.split for one in results}.items()]
+    notes = [f"{dataset}: split {note}." for dataset, note in {one.dataset: one.facts.split for one in results}.items()]
     notes += [f"{result.name}: the published figure is of {result.source}." for result in results if result.source]
-    notes += [f"{result.name}: {_spread(result)}; in the table the first." for result in results if result.seeds]
     notes += [
-        f"{result.name}: no {METRICS[metric].label}: {reason}."
+        f"{result.name}: {_spread(seeds)}; in the table the first."
         for result in results
-        for metric, reason in result.about["left_out"].items()
+        if (seeds := result.facts.seeds)
+    ]
+    notes += [
+        f"{result.name}: no {metric.label}: {reasons[key]}."
+        for result in results
+        for key, metric in METRICS.items()
+        if key in (reasons := result.facts.about.left_out)
     ]
     lines += ["", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
@@ -74,7 +71,7 @@ def to_markdown(results: list[Result]) -> str:
 
 def _row(result: Result) -> dict[str, str]:
     """Return the cells of one model by their headings."""
-    sizes = {heading: format(result.about[key], spec) for heading, (key, spec) in SIZES.items()}
+    sizes = {heading: format(getattr(result.facts.about, key), spec) for heading, (key, spec) in SIZES.items()}
     scores = {metric.label: _cell(result, key, metric.format) for key, metric in METRICS.items()}
     published = [f"{METRICS[key].label.partition(' ')[0]} {value:g}" for key, value in result.published.items()]
     cells = {"data set": result.dataset, "model": result.name} | sizes | scores
@@ -83,14 +80,15 @@ def _row(result: Result) -> dict[str, str]:
 
 def _cell(result: Result, metric: str, spec: str) -> str:
     """Format one score."""
-    return format(result.scores[metric], spec) if metric in result.scores else "-"
+    scores = result.facts.test
+    return format(scores[metric], spec) if metric in scores else "-"
 
 
-def _spread(result: Result) -> str:
+def _spread(seeds: Spread) -> str:
     """Return the mean and the standard deviation of the scores over several seeds."""
     scores = [
-        f"{metric.label} {result.seeds['mean'][key]:{metric.format}} ± {result.seeds['std'][key]:{metric.format}}"
+        f"{metric.label} {seeds.mean[key]:{metric.format}} ± {seeds.std[key]:{metric.format}}"
         for key, metric in METRICS.items()
-        if key in result.seeds["mean"]
+        if key in seeds.mean
     ]
-    return f"mean ± standard deviation over {result.seeds['count']} seeds: {', '.join(scores)}"
+    return f"mean ± standard deviation over {seeds.count} seeds: {', '.join(scores)}"

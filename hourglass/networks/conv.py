@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from hourglass.config.types import Activation, Count, Odd, Positive
+from hourglass.config.types import Activation, Count, Odd, Slope
 from hourglass.networks.base.autoencoder import Autoencoder, ImageShape
 from hourglass.networks.base.blocks import DecoderBlock, EncoderBlock, chain, decoder_block, encoder_block, reduction
 from hourglass.networks.base.layers import (
@@ -59,7 +59,7 @@ class Conv(Autoencoder):
         expand_activation: Activation = "linear",
         output_activation: Activation = "sigmoid",
         output_kernel: Odd = 3,
-        negative_slope: Positive = 0.01,
+        negative_slope: Slope = 0.01,
         loss: LossWeights = MSE,
     ) -> None:
         if latent_dim is None and (latent_activation, expand_activation) != ("linear", "linear"):

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from hourglass.config.types import Activation, Count, Positive
+from hourglass.config.types import Activation, Count, Hidden, Slope
 from hourglass.networks.base.autoencoder import Autoencoder, ImageShape
 from hourglass.networks.base.layers import dense_halves
 from hourglass.networks.base.losses import MSE, LossWeights
@@ -30,11 +30,11 @@ class Dense(Autoencoder):
         image_shape: ImageShape,
         *,
         latent_dim: Count,
-        hidden: tuple[Count, ...] = (),
+        hidden: Hidden = (),
         activation: Activation = "relu",
         latent_activation: Activation = "linear",
         output_activation: Activation = "sigmoid",
-        negative_slope: Positive = 0.01,
+        negative_slope: Slope = 0.01,
         loss: LossWeights = MSE,
     ) -> None:
         super().__init__(image_shape, latent_dim, loss)

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from hourglass.config.types import Activation, Count, Positive, Size
+from hourglass.config.types import Activation, Count, Hidden, Size, Slope
 from hourglass.networks.base.autoencoder import Autoencoder, ImageShape
 from hourglass.networks.base.blocks import DecoderBlock, EncoderBlock, chain, decoder_block, encoder_block
 from hourglass.networks.base.layers import (
@@ -55,13 +55,13 @@ class Tiles(Autoencoder):
         *,
         tile: Size,
         tile_latent_dim: Count | None = None,
-        hidden: tuple[Count, ...] = (),
+        hidden: Hidden = (),
         encoder: tuple[EncoderBlock, ...] = (),
         decoder: tuple[DecoderBlock, ...] = (),
         activation: Activation = "relu",
         latent_activation: Activation = "linear",
         output_activation: Activation = "sigmoid",
-        negative_slope: Positive = 0.01,
+        negative_slope: Slope = 0.01,
         loss: LossWeights = MSE,
     ) -> None:
         tile_shape = (image_shape[0], *tile)

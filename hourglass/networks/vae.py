@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hourglass.config.types import Activation, Count, NonNegative, Positive
+from hourglass.config.types import Activation, Count, NonNegative, Slope
 from hourglass.networks.base.autoencoder import Autoencoder, ImageShape
 from hourglass.networks.base.blocks import DecoderBlock, EncoderBlock, chain, decoder_block, encoder_block, reduction
 from hourglass.networks.base.layers import (
@@ -60,7 +60,7 @@ class VAE(Autoencoder):
         beta: NonNegative = 1.0,
         activation: Activation = "relu",
         expand_activation: Activation = "linear",
-        negative_slope: Positive = 0.01,
+        negative_slope: Slope = 0.01,
     ) -> None:
         super().__init__(image_shape, latent_dim)
         channels, *size = image_shape

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from hourglass.config.types import CountOrZero, Flag
+from hourglass.config.types import Flag, Pixels
 
 
 class Augmentation:
@@ -16,7 +16,7 @@ class Augmentation:
         shift: Move every image by up to this many pixels along each axis.
     """
 
-    def __init__(self, *, flip: Flag = False, shift: CountOrZero = 0) -> None:
+    def __init__(self, *, flip: Flag = False, shift: Pixels = 0) -> None:
         self.flip, self.shift = flip, shift
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 import math
 import os
 import resource
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hourglass.console.errors import UserError
+from hourglass.console.memory import memory_limit
 from hourglass.data.prepared import Bytes, Images, Shard, Split
 
 AHEAD = 2  # batches that are read in advance
@@ -174,16 +174,6 @@ def free_memory(device: torch.device) -> int:
     """Return the free memory of a device in bytes; of CPU memory, the share of this process."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    free = min(psutil.virtual_memory().available, _cgroup_free())
+    left = memory_limit(Path("/proc/self/cgroup")) - psutil.Process().memory_info().rss
+    free = min(psutil.virtual_memory().available, left)
     return free // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # set by torchrun; a GPU has one process
-
-
-def _cgroup_free() -> int:
-    """Return what is left, in bytes, of the limit that a container or a scheduler set: above it, Linux kills us."""
-    try:
-        path = Path("/proc/self/cgroup").read_text(encoding="utf-8").strip().rpartition("::")[2]
-        folder = Path("/sys/fs/cgroup") / path.lstrip("/")
-        limit, used = ((folder / f"memory.{name}").read_text(encoding="utf-8") for name in ("max", "current"))
-        return int(limit) - int(used)
-    except (OSError, ValueError):  # not Linux, an older kind of cgroup, or "max": no limit
-        return sys.maxsize

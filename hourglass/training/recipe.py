@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from hourglass.config.keywords import Keywords, OneOf
-from hourglass.config.types import Count, Flag, NonNegative, Positive, Seed, Text
+from hourglass.config.types import Command, Count, Epochs, Flag, NonNegative, Positive, Seed
 from hourglass.training.augmentation import Augmentation
 from hourglass.training.optimizers import OPTIMIZERS
 from hourglass.training.schedules import SCHEDULES
@@ -34,7 +34,7 @@ class Recipe:
         compile: Hand the network to `torch.compile`, which needs a C++ compiler: slower to start, faster per epoch.
     """
 
-    epochs: Count
+    epochs: Epochs
     batch_size: Count
     learning_rate: Positive
     learning_rate_batch: Count | None = None
@@ -42,9 +42,9 @@ class Recipe:
     schedule: Annotated[Mapping[str, Any], OneOf(SCHEDULES)] | None = None
     clip_norm: Positive | None = None
     augment: Annotated[Mapping[str, Any], Keywords(Augmentation)] | None = None
-    patience: Count | None = None
-    save_every: Count | None = None
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    patience: Epochs | None = None
+    save_every: Epochs | None = None
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)] = (0,)
     compile: Flag = False
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Settings:
         checkpoint_seconds: Time between checkpoints, from which a killed training goes on. Changes no result.
     """
 
-    launch: Text = "python"
+    launch: Command = "python"
     deterministic: Flag = True
     precision: Literal["auto", "bfloat16", "tf32", "float32"] = "auto"
     channels_last: Flag = True

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,18 @@ from hourglass.console import command
 from hourglass.console.errors import StoppedError, UserError
 from hourglass.console.progress import progress
 from hourglass.data.prepared import Images
-from hourglass.inference.batches import batch_size, batches
-from hourglass.inference.device import can_compile, choose_precision
+from hourglass.inference.batches import Arrays, batch_size
+from hourglass.inference.device import can_compile, choose_precision, describe_device
 from hourglass.networks.base.autoencoder import Autoencoder, Solvable, TrainsOnParts
 from hourglass.training.augmentation import Augmentation
 from hourglass.training.batches import Batches, place
-from hourglass.training.checkpoints import Checkpoints, Snapshots, State, run_key
+from hourglass.training.checkpoints import Checkpoints, run_key
 from hourglass.training.distributed import ProcessGroup
 from hourglass.training.objective import Objective, mean_losses
 from hourglass.training.optimizers import OPTIMIZERS
 from hourglass.training.recipe import Recipe, Settings
 from hourglass.training.schedules import SCHEDULES, Schedule
+from hourglass.training.state import State, check_state
 from hourglass.training.trainer import Row, Trainer
 
 Build = Callable[[int], Autoencoder]  # a network whose first weights depend on the seed alone
@@ -44,8 +46,9 @@ class Run:
         best_epoch: The first epoch with the lowest validation loss.
         kept_epoch: The epoch whose weights it has.
         seconds: What the training took, interruptions left out.
+        computed: How it was computed: what the last bits of the weights depend on beside recipe and data.
         seed: Seed of its first weights and of all random draws.
-        snapshots: Files of the weights after some of its epochs.
+        checkpoints: Its last state; None for a family that is solved.
     """
 
     network: Autoencoder
@@ -53,13 +56,24 @@ class Run:
     best_epoch: int
     kept_epoch: int
     seconds: float
+    computed: dict[str, object]
     seed: int = 0
-    snapshots: Sequence[Path] = ()
+    checkpoints: Checkpoints | None = None
 
     @property
     def val_loss(self) -> float:
         """The validation loss of the weights that were kept."""
         return self.history[self.kept_epoch - 1]["val_loss"]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its end is saved, so that nothing is lost with the network."""
+        return self.checkpoints is not None and self.checkpoints.has(len(self.history) + 1)
+
+    @property
+    def snapshots(self) -> dict[int, Path]:
+        """Files of the weights after some of its epochs, by epoch."""
+        return self.checkpoints.snapshots(len(self.history)) if self.checkpoints else {}
 
 
 def train(
@@ -73,7 +87,7 @@ def train(
     device: torch.device,
     processes: ProcessGroup,
 ) -> tuple[list[Run], dict[str, object]]:
-    """Train by gradient descent, once for each seed; return the runs, and how they were computed.
+    """Train by gradient descent, once for each seed; return the runs, and where they had their data from.
 
     Args:
         title: Name in messages and progress bars.
@@ -85,32 +99,44 @@ def train(
         identity: What the weights depend on besides recipe and settings: the network and its data.
         device: Where to compute.
         processes: The processes that train together.
+
+    Raises:
+        UserError: If the training fails, or a snapshot of it was lost.
     """
     precision = choose_precision(settings.precision, device)
     compiled = recipe.compile and can_compile(device)
     data = place([training_examples(images, build(0)) for images in splits], device, settings.data)
-    # What changes no bit (where images are kept, when checkpoints are saved) is no part of the key.
-    computed = {"deterministic": settings.deterministic, "channels_last": settings.channels_last}
-    on = {"device": device.type, "precision": precision, "compiled": compiled, "processes": processes.world_size}
+    # What changes no bit (where images are kept, when checkpoints are saved) is no part of it.
+    computed: dict[str, object] = {
+        "channels_last": settings.channels_last,
+        "compiled": compiled,
+        "deterministic": settings.deterministic,
+        "device": describe_device(device),  # of a CPU, the number of threads: it says in which order sums are added
+        "precision": precision,
+        "processes": processes.world_size,
+    }
     started = time.perf_counter()
     runs: list[Run] = []
-    for seed in recipe.seeds:
+
+    def make(seed: int) -> Trainer:
         network = build(seed).to(device)
-        trainer = make_trainer(
-            network, recipe, len(data[0]), seed, precision, settings.channels_last, compiled, processes
-        )
-        key = run_key({"recipe": asdict(recipe), "seed": seed} | identity | computed | on)
-        checkpoints = Checkpoints(folder / key, settings.checkpoint_seconds)
-        snapshots = Snapshots(checkpoints.folder, recipe.save_every if processes.is_main and not runs else None)
-        fit(trainer, data, checkpoints, snapshots, title if len(recipe.seeds) == 1 else f"{title}, seed {seed}")
-        if len(recipe.seeds) > 1:  # so that an interruption of the next run costs this one nothing
-            state = trainer.state_dict()
-            if processes.is_main:
-                checkpoints.save(trainer.epoch, trainer.step, state)
+        return make_trainer(network, recipe, len(data[0]), seed, precision, settings.channels_last, compiled, processes)
+
+    keys = {seed: run_key({"recipe": asdict(recipe), "seed": seed} | identity | computed) for seed in recipe.seeds}
+    saved = {path.parent.name for path in folder.glob("*/*.pt")}
+    if processes.is_main and saved and saved.isdisjoint(keys.values()):
+        print(f"{title}: starts anew: what is saved has other parameters or code, another device or other threads")
+    for seed, key in keys.items():
+        save_every = recipe.save_every if processes.is_main and not runs else None
+        checkpoints = Checkpoints(folder / key, settings.checkpoint_seconds, save_every)
+        title_of_seed = title if len(recipe.seeds) == 1 else f"{title}, seed {seed}"
+        steps = math.ceil(len(data[0]) / recipe.batch_size)
+        trainer = resume(partial(make, seed), checkpoints, steps, title_of_seed)
+        fit(trainer, data, checkpoints, title_of_seed)
         best, kept = trainer.best_epoch, trainer.kept_epoch
-        runs.append(Run(network, trainer.history, best, kept, trainer.seconds, seed, snapshots.files()))
+        runs.append(Run(trainer.network, trainer.history, best, kept, trainer.seconds, computed, seed, checkpoints))
     waited = sum(part.waited for part in data) / (time.perf_counter() - started)
-    return runs, on | {"data": data[0].kind, "share_of_time_waiting_for_data": waited}
+    return runs, {"data": data[0].kind, "share_of_time_waiting_for_data": waited}
 
 
 def training_examples(images: Images, network: Autoencoder) -> Images:
@@ -157,19 +183,38 @@ def make_trainer(
     )
 
 
-def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, snapshots: Snapshots, title: str) -> None:
-    """Train from the last checkpoint, or from the start, to the end, with a progress bar; save when it is time.
+def resume(make: Callable[[], Trainer], checkpoints: Checkpoints, steps: int, title: str) -> Trainer:
+    """Make a trainer and load the newest checkpoint, of which one that it does not accept is removed."""
+    while True:
+        trainer = make()
+        is_main = trainer.processes.is_main
+        found = trainer.processes.broadcast(checkpoints.load() if is_main else None)
+        if found is None:
+            return trainer
+        path, state = found
+        try:
+            check_state(state, trainer.state_dict(), trainer.network, trainer.optimizer, steps)
+            trainer.load_state_dict(state)
+        except (ValueError, RuntimeError) as error:
+            if is_main:
+                checkpoints.discard(path, f"expected the state of this training, got another: {error}")
+            continue
+        if is_main:
+            where = f"epoch {trainer.epoch}, step {trainer.step}"
+            print(f"{title}: {'had been trained to the end' if trainer.finished else f'continues from {where}'}")
+        return trainer
+
+
+def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, title: str) -> None:
+    """Train to the end, with a progress bar; save when it is time, and at the end.
 
     Raises:
         StoppedError: If SIGINT or SIGTERM was received, after a checkpoint was saved.
+        UserError: If the training fails, or a snapshot of it was lost.
     """
     train, val = data
     processes = trainer.processes
-    state = processes.broadcast(checkpoints.load() if processes.is_main else None)
-    if state is not None:
-        trainer.load_state_dict(state)
-        if processes.is_main and not trainer.finished:
-            print(f"{title}: continues from epoch {trainer.epoch}, step {trainer.step}")
+    was_finished = trainer.finished
     done = len(trainer.history) * len(train) + min(trainer.step * trainer.batch_size, len(train))
     with (
         command.deferred_signals() as stop_signal,
@@ -189,10 +234,17 @@ def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, sna
             val,
             on_batch=bar.update,
             on_loss=lambda loss: bar.set_postfix(epoch=trainer.epoch, loss=f"{loss:.4g}", refresh=False),
-            on_epoch=lambda row: snapshots.save(trainer.network, int(row["epoch"])),
+            on_epoch=lambda row: checkpoints.save_snapshot(trainer.network, int(row["epoch"])),
             should_save=lambda: processes.is_main and checkpoints.is_due(),
             stop_signal=stop_signal,
             save=save,
+        )
+        if not was_finished:  # kept until the model is safe; and so an interruption of the next seed's costs nothing
+            save(trainer.state_dict(), 0)
+    if missing := checkpoints.missing_snapshots(len(trainer.history)):
+        raise UserError(
+            f"{title}: expected a whole snapshot of epoch {missing[0]} in {checkpoints.folder}, got none: run it "
+            "again, and it goes back to before that epoch"
         )
 
 
@@ -201,8 +253,9 @@ def solve(network: Autoencoder, splits: Sequence[Images], device: torch.device) 
     assert isinstance(network, Solvable)
     started = time.perf_counter()
     train = splits[0]
-    network.fit(batch.numpy() for batch in batches(train, torch.device("cpu")))
+    solver = network.fit(Arrays(train))
     at_once = batch_size(train.shape[1:])
     losses = [mean_losses(Objective(network), split, at_once, ProcessGroup()) for split in place(splits, device)]
     row = {"epoch": 1} | {f"{split}_loss": of["loss"] for split, of in zip(("train", "val"), losses, strict=True)}
-    return Run(network, [row], 1, 1, time.perf_counter() - started)
+    computed: dict[str, object] = {"device": describe_device(torch.device("cpu")), "solver": solver}
+    return Run(network, [row], 1, 1, time.perf_counter() - started, computed)

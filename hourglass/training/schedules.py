@@ -6,7 +6,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from hourglass.config.types import Count, Fraction, OpenFraction
+from hourglass.config.types import Epochs, Fraction, OpenFraction
 
 
 class Schedule:
@@ -51,7 +51,7 @@ class Plateau(Schedule):
         total_steps: int,  # all schedules take the same arguments
         *,
         factor: OpenFraction = 0.5,
-        patience: Count = 3,
+        patience: Epochs = 3,
         minimum: Fraction = 0.0,
     ) -> None:
         # torch counts the epochs before the one that changes the rate; we count that one too, as Keras does.

@@ -11,16 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from hourglass.console.command import guarded
-from stages.paths import METRICS
+from hourglass.console.errors import UserError
+from stages.paths import GROUP_STAGES, METRICS
 
 CHECK = "check"  # the stage that no result depends on: a comment in params.yaml would be enough to find it stale
 ABSENT = ("deleted", "not in cache")
+TAKE = "take one side of it whole, git checkout HEAD -- <file>, then make check && dvc repro"
 UNTRACKED = ("data/", "plots/", "/")  # where files are not in git: what DVC has in its cache, and folders elsewhere
 
 
 def main() -> int:
-    """Print all findings; return the exit status."""
-    findings = sorted(find())
+    """Print all findings; return the exit status.
+
+    Raises:
+        UserError: A file that DVC has to read is damaged, or two sides of a merge are in it.
+    """
+    from dvc.exceptions import DvcException
+
+    try:
+        findings = sorted(find())
+    except (DvcException, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"expected lock files, dvc.yaml and params.yaml for DVC to read, got: {reason}: {TAKE}"
+        ) from None
     for finding in findings:
         print(finding)
     if findings:
@@ -52,11 +66,11 @@ def orphans(repo: Any) -> Iterator[str]:  # noqa: ANN401
     from dvc.utils.serialize import load_yaml
 
     root = Path(repo.root_dir)
-    stages: dict[Path, set[str]] = {}
+    stages: dict[Path, set[str]] = {root / GROUP_STAGES.with_suffix(".lock"): set()}  # without a stage, if it is lost
     for stage in pipeline_stages(repo):
         stages.setdefault(Path(stage.path).with_suffix(".lock"), set()).add(stage.name)
     for lock, names in stages.items():
-        locked = load_yaml(lock)["stages"].keys() if lock.exists() else set()
+        locked = load_yaml(lock).get("stages", {}).keys() if lock.exists() else set()
         yield from (f"{lock.relative_to(root)}: has {name}, which is no stage" for name in locked - names)
         yield from (f"{lock.relative_to(root)}: lacks {name}" for name in names - locked)
     outputs = {Path(out.fs_path).relative_to(root) for out in repo.index.outs}

@@ -19,8 +19,11 @@ stages:
 """
 CODE = (
     "hourglass/data/documents.py",
+    "hourglass/data/sums.py",
     "hourglass/data/tables.py",
     "hourglass/files.py",
+    "hourglass/metrics/results.py",
+    "hourglass/metrics/size.py",
     "stages/gather.py",
     "stages/paths.py",
 )

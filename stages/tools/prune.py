@@ -13,9 +13,9 @@ from typing import Any
 
 from hourglass.config.document import Params
 from hourglass.console.command import guarded
-from stages.paths import CHECKPOINTS, DECODED, GROUP_STAGES, PARAMS, TIMING
+from stages.paths import CHECKPOINTS, DECODED, GROUP_STAGES, LOCKS, PARAMS, TIMING
 
-LOCKS = (Path("dvc.lock"), GROUP_STAGES.with_suffix(".lock"))
+LOCK_FILES = (Path("dvc.lock"), GROUP_STAGES.with_suffix(".lock"))
 OUTPUTS = (Path("data"), Path("metrics"), Path("plots"))  # nothing outside of these folders is removed
 
 
@@ -25,7 +25,7 @@ def main() -> int:
     if checked := subprocess.run([sys.executable, "-m", "stages.check"], check=False).returncode:
         return checked
     known, outputs = pipeline()
-    for lock in filter(Path.exists, LOCKS):
+    for lock in filter(Path.exists, LOCK_FILES):
         for stage, removed in prune_lock(lock, known).items():
             print(f"removed {stage} from {lock}")
             for path in map(Path, removed):
@@ -34,6 +34,11 @@ def main() -> int:
     params = Params.load(PARAMS)
     for path in leftovers(params.names("models"), params.names("datasets")):
         remove(path)
+    entries = {name for section in ("downloads", "datasets", "models", "groups") for name in params.names(section)}
+    for path in sorted(LOCKS.glob("*")):
+        _, _, name = path.name.partition("-")
+        if name and name not in entries:
+            remove(path)
     return 0
 
 

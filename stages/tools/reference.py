@@ -27,9 +27,10 @@ INTRODUCTION = """\
 # Every key of params.yaml
 
 Made from the docstrings of the code by `make reference`: edit there, not here. `params.schema.json` says the same to
-editors, and `make check` lists all mistakes in params.yaml. Names of entries are of small letters, digits and dashes.
+editors, and `make check` lists all mistakes in params.yaml. Names of entries are of small letters, digits and dashes,
+100 at most.
 """
-NAMES: Json = {"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$"}
+NAMES: Json = {"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 100}
 NOTHING: Json = {"type": "object", "maxProperties": 0, "description": "Empty: the family is solved, not trained."}
 FORMATS: dict[str, Callable[..., Any]] = {name: reader(name) for name in readers()}
 FAMILIES: dict[str, Callable[..., Any]] = {name: family_class(name) for name in families()}

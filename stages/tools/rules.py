@@ -1,15 +1,16 @@
 """What params.yaml has to be, section by section: whose keywords stand where, and what has to fit together."""
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from pydantic import TypeAdapter, ValidationError
 
 from hourglass.config.document import Params, Problem
 from hourglass.config.entries import Model
-from hourglass.config.messages import shown
+from hourglass.config.messages import explain, shown
 from hourglass.config.types import Name
 from hourglass.console.errors import UserError, nearest, suggest
 from hourglass.data.preparation.entry import Dataset
@@ -17,24 +18,48 @@ from hourglass.data.preparation.formats import needs_size, reader, readers
 from hourglass.data.remote.remote_file import RemoteFile
 from hourglass.metrics.group import Group
 from hourglass.networks.base.autoencoder import Autoencoder, Solvable, TrainsOnParts
-from hourglass.networks.base.families import build, family_class
+from hourglass.networks.base.families import family_class
 from hourglass.training.recipe import Recipe, Settings
 from stages.paths import RAW
+from stages.tools.limits import check_network
 
 SECTIONS = ("downloads", "datasets", "models", "groups")  # of named entries; beside them there is `train`
+MOST_PROBLEMS = 100  # that are told at once
+DATA = RAW.parent  # where all that the stages make is, but for metrics and plots
 TAKEN = "reports"  # the folder of plots/ that is not a model's
 
 
 def problems(params: Params) -> list[Problem]:
-    """List every mistake in params.yaml, in the order of its lines."""
-    found = list(_sections(params))
+    """List every mistake in params.yaml, in the order of its lines; the first ones found if there are very many."""
+    return sorted(set(islice(_problems(params), MOST_PROBLEMS)))
+
+
+def _problems(params: Params) -> Iterator[Problem]:
+    yield from _sections(params)
     if params.value("train") is not None:
-        found += [*params.problems(Settings, "train"), *_train(params)]
-    checks = {"downloads": _download, "datasets": _dataset, "models": _model, "groups": _group}
+        yield from params.problems(Settings, "train")
+        yield from _train(params)
+    members = _members(params)
+    checks: dict[str, Callable[[Params, str], Iterable[Problem]]] = {
+        "downloads": _download,
+        "datasets": _dataset,
+        "models": _model,
+        "groups": lambda params, name: _group(params, name, members.get(name, [])),
+    }
     for section, check in checks.items():
         for name in params.names(section):
-            found += [*_name(params, section, name), *check(params, name)]
-    return sorted(set(found))
+            yield from _name(params, section, name)
+            yield from check(params, name)
+
+
+def _members(params: Params) -> dict[str, list[str]]:
+    """Return the models of each group, as far as they name one."""
+    members: dict[str, list[str]] = {}
+    for model in params.names("models"):
+        group = params.value("models", model, "group")
+        if isinstance(group, str):
+            members.setdefault(group, []).append(model)
+    return members
 
 
 def absent_sources(params: Params) -> list[Problem]:
@@ -45,10 +70,10 @@ def absent_sources(params: Params) -> list[Problem]:
         source = params.value("datasets", name, "source")
         if not isinstance(source, str) or source.startswith("~") or Path(source).is_relative_to(RAW):
             continue
-        if not Path(source).exists():
+        if not os.path.exists(source):  # unlike Path.exists, false for what can be no path
             near = nearest(source, downloads)
             end = f"; did you mean '{near}'?" if near else f" from {Path.cwd()}"
-            message = f"expected a folder or a file that exists, got '{source}'{end}"
+            message = f"expected a folder or a file that exists, got {shown(source)}{end}"
             found.append(params.problem(message, "datasets", name, "source"))
     return sorted(found)
 
@@ -62,7 +87,7 @@ def _train(params: Params) -> Iterator[Problem]:
 
 def _sections(params: Params) -> Iterator[Problem]:
     known = (*SECTIONS, "train")
-    unknown = [section for section in params.values if section not in known]
+    unknown = [section for section in params.values if section not in known][:MOST_PROBLEMS]
     for section in unknown:
         line = params.problem("", section).line  # of the file, where a merge key brings the section
         yield Problem(line, "", f"unknown section '{section}'{suggest(section, known)}")
@@ -77,7 +102,7 @@ def _name(params: Params, section: str, name: str) -> Iterator[Problem]:
     try:
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:
-        yield params.problem(error.errors()[0]["msg"].removeprefix("Value error, "), section, name)
+        yield params.problem(explain(error.errors()[0]), section, name)
     if section == "models" and name == TAKEN:
         yield params.problem(f"'{name}' is the folder of the reports' plots: choose another name", section, name)
 
@@ -100,21 +125,44 @@ def _dataset(params: Params, name: str) -> Iterator[Problem]:
 
 def _source(params: Params, source: str, *path: str) -> Iterator[Problem]:
     folder = Path(source)
-    downloads = [str(RAW / name) for name in params.names("downloads")]
     if folder.is_relative_to(RAW):
-        if not any(folder.is_relative_to(download) for download in downloads):
+        within = folder.relative_to(RAW).parts
+        if not within or not params.has("downloads", within[0]):
+            downloads = [str(RAW / name) for name in params.names("downloads")]
             yield params.problem(f"expected a download, got '{source}'{suggest(source, downloads)}", *path)
     elif source.startswith("~"):
         yield params.problem(f"expected a path without ~, which DVC does not expand: {folder.expanduser()}", *path)
+    elif _holds_project(source):
+        yield params.problem(f"expected a folder outside of this project, got '{source}', which holds it", *path)
+    elif os.path.exists(source) and not (os.path.isdir(source) or os.path.isfile(source)):
+        yield params.problem(f"expected a folder or a file, got a pipe or a device, '{source}'", *path)
+    elif _is_made(source):
+        made = f"expected a download or a folder of your own, got '{source}', in {DATA}/, which the stages write"
+        yield params.problem(made, *path)
+
+
+def _holds_project(source: str) -> bool:
+    """Return whether a source is the project's own folder or one above it, or a link to such a folder."""
+    return os.path.exists(source) and Path.cwd().is_relative_to(os.path.realpath(source))
+
+
+def _is_made(source: str) -> bool:
+    """Return whether a source is where the stages write, downloads apart."""
+    if not os.path.exists(source):  # false for what can be no path
+        return Path(source).is_relative_to(DATA)
+    places = [Path(place(source)) for place in (os.path.abspath, os.path.realpath)]
+    project = Path.cwd()
+    return any(place.is_relative_to(project / DATA) and project / RAW not in place.parents for place in places)
 
 
 def _model(params: Params, name: str) -> Iterator[Problem]:
     entry = ("models", name)
     yield from params.problems(Model, *entry)
     for key in ("dataset", "group"):
-        known, value = params.names(f"{key}s"), params.value(*entry, key)
-        if isinstance(value, str) and value not in known:
-            yield params.problem(f"expected one of {key}s, got '{value}'{suggest(value, known)}", *entry, key)
+        value = params.value(*entry, key)
+        if isinstance(value, str) and not params.has(f"{key}s", value):
+            end = suggest(value, params.names(f"{key}s"))
+            yield params.problem(f"expected one of {key}s, got '{value}'{end}", *entry, key)
     family = params.value(*entry, "family")
     if not isinstance(family, str):
         return
@@ -130,7 +178,7 @@ def _model(params: Params, name: str) -> Iterator[Problem]:
 
 
 def _built(params: Params, name: str, network: type[Autoencoder]) -> Iterator[Problem]:
-    """Build the network without memory for its weights: its constructor says which keywords do not go together."""
+    """Build the network without memory for its weights: that says which keywords do not go together."""
     dataset = params.value("models", name, "dataset")
     if params.value("datasets", dataset) is None or params.problems(Dataset, "datasets", dataset):
         return
@@ -139,16 +187,9 @@ def _built(params: Params, name: str, network: type[Autoencoder]) -> Iterator[Pr
         return
     family, keywords = params.value("models", name, "family"), params.keywords(network, "models", name, "network")
     try:
-        with torch.device("meta"):
-            build(family, shape, keywords)
-    except (UserError, RuntimeError) as error:  # torch refuses some sizes itself
-        message = str(error).removeprefix("network: ").partition("\n")[0]
-        yield params.problem(message, "models", name, "network")
-    except TypeError as error:
-        if "Overflow" not in str(error):
-            raise
-        message = "expected layers of sizes that fit in 64 bits, got larger ones: lower some of the numbers"
-        yield params.problem(message, "models", name, "network")
+        check_network(family, shape, keywords)
+    except UserError as error:
+        yield params.problem(str(error).removeprefix("network: "), "models", name, "network")
 
 
 def _training(params: Params, name: str, network: type[Autoencoder]) -> Iterator[Problem]:
@@ -164,9 +205,8 @@ def _training(params: Params, name: str, network: type[Autoencoder]) -> Iterator
         yield params.problem(message, *path, "augment")
 
 
-def _group(params: Params, name: str) -> Iterator[Problem]:
+def _group(params: Params, name: str, members: Sequence[str]) -> Iterator[Problem]:
     yield from params.problems(Group, "groups", name)
-    members = [model for model in params.names("models") if params.value("models", model, "group") == name]
     if not members:
         yield params.problem(
             f"expected a model with `group: {name}`, found none: add one, or remove it", "groups", name

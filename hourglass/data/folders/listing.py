@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hourglass.console.errors import UserError
+from hourglass.data.folders.patterns import limited
 from hourglass.data.manifest import check_unchanged, read_manifest
 from hourglass.data.names import SUFFIXES, find_clash, is_hidden, is_litter, is_printable
+from hourglass.data.preparation.alike import find_alike
 from hourglass.natural import natural_key
 
 METADATA = ("metadata.csv", "metadata.jsonl")  # what Hugging Face's ImageFolder puts beside images
@@ -49,6 +51,9 @@ def list_images(source: Path, only: str | None = None) -> Listing:
             raise UserError(
                 f"expected names of printable characters, got {os.path.join(listing.root, name)!r}: rename it"
             )
+    if twins := find_alike(listing.names):
+        one, other = (ascii(os.path.join(listing.root, name)) for name in twins)
+        raise UserError(f"expected names that look different, got {one} and {other}: rename one")
     if twins := find_clash(listing.names):
         first, second = (listing.root / name for name in twins)
         raise UserError(f"expected names that differ by more than their capitals, got {first} and {second}: rename one")
@@ -58,7 +63,8 @@ def list_images(source: Path, only: str | None = None) -> Listing:
 def _without_others(listing: Listing, only: str) -> Listing:
     """Leave aside what the regular expression does not find."""
     search = re.compile(only).search
-    found = [search(name) is not None for name in listing.names]
+    with limited("only", only, len(listing.names)):
+        found = [search(name) is not None for name in listing.names]
     kept = [index for index, is_found in enumerate(found) if is_found]
     if not kept:
         raise UserError(

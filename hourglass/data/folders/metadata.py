@@ -7,14 +7,16 @@ file_name,label         the path of an image below the folder of the file, and c
 import csv
 import json
 import posixpath
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hourglass.console.errors import UserError
 from hourglass.data.folders.listing import Listing
 from hourglass.data.names import is_printable
+from hourglass.data.preparation.alike import composed
+from hourglass.data.preparation.raw import SHOWN, regular, shown
 
+MAX_PATH = 400  # characters of a path that a message quotes
 Row = tuple[int, dict[str, object]]  # its line, and its values by the names of the columns
 
 
@@ -32,19 +34,19 @@ def read_columns(listing: Listing, columns: Sequence[str]) -> dict[str, list[str
     """
     if not listing.metadata:
         raise UserError(f"{listing.root}: expected a metadata.csv with the columns file_name, {', '.join(columns)}")
-    index_of = {_composed(name): index for index, name in enumerate(listing.names)}
-    aside = set(map(_composed, listing.aside))
+    index_of = {composed(name): index for index, name in enumerate(listing.names)}
+    aside = set(map(composed, listing.aside))
     found: dict[str, list[str]] = {column: [""] * len(listing.names) for column in columns}
     for file in listing.metadata:
         path = listing.root / file
         for line, row in _rows(path):
             where = f"{path}, line {line}"
             name = posixpath.normpath(posixpath.join(posixpath.dirname(file), _text(row, "file_name", where)))
-            name = _composed(name)
+            name = composed(name)
             if name in aside:
                 continue
             if name not in index_of:
-                raise UserError(f"{where}: expected an image, found none called {name}: remove the line")
+                raise UserError(f"{where}: expected an image, found none called {name[:MAX_PATH]}: remove the line")
             if found[columns[0]][index_of[name]]:
                 raise UserError(f"{where}: expected every image once, got {name} again: remove one line")
             for column, values in found.items():
@@ -61,25 +63,21 @@ def read_columns(listing: Listing, columns: Sequence[str]) -> dict[str, list[str
 def _text(row: dict[str, object], column: str, where: str) -> str:
     """Return a value as the text that it is: a class may be called NA, null or 007."""
     if column not in row:
-        known = ", ".join(map(str, row))
+        known = ", ".join(map(str, row)) or "none"
         raise UserError(f"{where}: expected the column {column}, got {known}: see `options`")
     value = row[column]
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "" or not is_printable(str(value)):
-        raise UserError(f"{where}: expected a name as {column}, got {value!r}")
+        got = shown(value) if isinstance(value, str) else json.dumps(value)[:SHOWN]
+        raise UserError(f"{where}: expected a name as {column}, got {got or 'none'}")
     return str(value)
-
-
-def _composed(name: str) -> str:
-    """Return a name with ë as one character: macOS writes two, and tables seldom do."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a file."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with regular(path).open(encoding="utf-8-sig", newline="") as file:
             yield from _rows_of_csv(file) if path.suffix == ".csv" else _rows_of_json(file)
-    except (csv.Error, ValueError) as error:  # bytes that are no UTF-8, too
+    except (csv.Error, ValueError, RecursionError) as error:  # bytes that are no UTF-8, too
         raise UserError(f"{path}: expected a table of one image a line, got: {error}") from None
     except OSError as error:
         raise UserError(f"{path}: expected a file that can be read, got: {error.strerror}") from None

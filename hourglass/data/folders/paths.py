@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hourglass.console.errors import UserError
+from hourglass.data.folders.patterns import limited
 from hourglass.data.names import publisher_splits, split_of_folder, split_word
 
 
@@ -132,12 +133,13 @@ def match_pattern(pattern: str, names: Sequence[str], root: Path) -> dict[str, l
     """Return what the groups `label` and `group` of a pattern are in each path, for those that it has.
 
     Raises:
-        UserError: A path, or a named group in it, does not match.
+        UserError: A path, or a named group in it, does not match, or the pattern takes too long.
     """
     expression = re.compile(pattern)
     found: dict[str, list[str]] = {key: [] for key in ("label", "group") if key in expression.groupindex}
-    for name in names:
-        match = expression.fullmatch(name)
+    with limited("pattern", pattern, len(names)):
+        matches = [expression.fullmatch(name) for name in names]
+    for name, match in zip(names, matches, strict=True):
         if match is None or None in match.groupdict().values():
             raise UserError(
                 f"{root / name}: expected a name that matches the pattern {pattern} from its first folder to its "

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hourglass.data.prepared import Bytes, array_file, open_split, shard_path
+from hourglass.data.sums import write_sums
 
 
 def write_split(folder: Path, images: Iterable[Bytes], shards: NDArray[np.int64], image_shape: tuple[int, ...]) -> None:
@@ -37,6 +38,7 @@ def write_split(folder: Path, images: Iterable[Bytes], shards: NDArray[np.int64]
             raise ValueError(f"expected {count} images of {image_shape} for shard {number}, got {written} bytes")
     if next(remaining, None) is not None:
         raise ValueError(f"expected {len(shards)} images, got more")
+    write_sums(folder)
 
 
 def read_rows(folder: Path) -> tuple[tuple[int, ...], Iterator[Bytes]]:
@@ -44,7 +46,7 @@ def read_rows(folder: Path) -> tuple[tuple[int, ...], Iterator[Bytes]]:
 
     For a pass over everything: a memory map would keep all that was read.
     """
-    split = open_split(folder)
+    split = open_split(folder, verify=False)
     image_shape = split.shape[1:]
     image_bytes = math.prod(image_shape)
 

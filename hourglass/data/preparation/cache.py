@@ -6,13 +6,14 @@ cache.keep(decoded)                           moves the file that `decode` wrote
 
 <folder>/images        M images (C, H, W) of bytes, one after the other
 <folder>/rows.npy      of those that were image files: key, digest, cropped and position among the M
-<folder>/cache.json    what made them, their shape, and the SHA-256 of rows.npy
+<folder>/cache.json    what made them, their shape and number, and the SHA-256 of these and of rows.npy
 
 An image's key is the hash of its file's bytes, or of what its reader knows of it (`EncodedImage.known_hash`): then the
 file need not even be read. Every image that is taken from here is compared with its digest.
 """
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -32,7 +33,7 @@ from hourglass.data.prepared import Bytes
 from hourglass.files import whole_folder, write_json
 
 if TYPE_CHECKING:
-    from hourglass.data.preparation.decode import Decoded
+    from hourglass.data.preparation.decoded import Decoded
 
 ROW = np.dtype(
     [
@@ -99,14 +100,15 @@ class Cache:
         try:
             about = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
             data = (folder / "rows.npy").read_bytes()
-            image_shape = tuple(about["image_shape"])
-            whole = (folder / "images").stat().st_size == about["images"] * math.prod(image_shape)
-            if about["how"] == how(preparation) and about["rows"] == hashlib.sha256(data).hexdigest() and whole:
-                rows = np.load(folder / "rows.npy", allow_pickle=False)
+            image_shape, count = tuple(about["image_shape"]), about["images"]
+            is_sealed = about["seal"] == _seal(about["how"], image_shape, count, data)
+            is_whole = is_sealed and (folder / "images").stat().st_size == count * math.prod(image_shape)
+            if is_whole and about["how"] == how(preparation):
+                rows = np.load(io.BytesIO(data), allow_pickle=False)
                 if rows.dtype != ROW:  # of another version
                     raise ValueError(f"expected {ROW}, got {rows.dtype}")
                 return cls(folder, preparation, image_shape, rows)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass
         return cls(folder, preparation)
 
@@ -144,11 +146,12 @@ class Cache:
         rows["cropped"], rows["position"] = decoded.cropped, decoded.encoded
         with whole_folder(self.folder) as folder:
             np.save(folder / "rows.npy", rows)
+            made, count, data = how(self.preparation), len(decoded.kept), (folder / "rows.npy").read_bytes()
             about = {
-                "how": how(self.preparation),
+                "how": made,
                 "image_shape": decoded.image_shape,
-                "images": len(decoded.kept),
-                "rows": hashlib.sha256((folder / "rows.npy").read_bytes()).hexdigest(),
+                "images": count,
+                "seal": _seal(made, decoded.image_shape, count, data),
             }
             write_json(folder / "cache.json", about)
             shutil.move(decoded.path, folder / "images")
@@ -159,6 +162,12 @@ class Cache:
             os.close(self._file)
         self._file = None
         self._rows = self._rows[:0]
+
+
+def _seal(made: dict[str, Any], image_shape: tuple[int, ...], count: int, rows: bytes) -> str:
+    """Return the SHA-256 of all that is kept beside the images, each of which has a digest of its own."""
+    values = json.dumps([made, image_shape, count], sort_keys=True)
+    return hashlib.sha256(values.encode() + rows).hexdigest()
 
 
 def _prefixes(keys: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -11,7 +11,7 @@ from hourglass.console.errors import UserError
 from hourglass.data.content import DIGEST_BYTES, digest
 from hourglass.data.preparation.arrays import read_rows
 from hourglass.data.preparation.copies import first_copies
-from hourglass.data.preparation.decode import Decoded
+from hourglass.data.preparation.decoded import Decoded
 from hourglass.data.tables import read_table
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hourglass.data.content import content_hash
-from hourglass.data.preparation.decode import Decoded
+from hourglass.data.preparation.decoded import Decoded
 from hourglass.data.preparation.entry import Dataset
 from hourglass.data.preparation.ranks import Indices
 from hourglass.data.preparation.raw import Annotations

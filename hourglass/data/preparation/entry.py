@@ -20,7 +20,8 @@ class Dataset:
             /home/me/photos or /home/me/train.csv. For a folder too large for DVC to look through, the manifest.csv that
             `hourglass manifest FOLDER` writes into it.
         format: The files' format: the name of a reader, a file of hourglass/data/readers.
-        size: Height and width in pixels that images get, for example [64, 64]; by default those of the files.
+        size: Height and width in pixels that images get, for example [64, 64]; by default those of the files. An image
+            may have 89,478,485 pixels.
         title: The data set's name for people, in previews and reports.
         license: The images' license.
         citation: Who made the images, and where they are published.
@@ -42,7 +43,7 @@ class Dataset:
         allow_constant: Whether images of one single value may be there.
 
     Raises:
-        ValueError: `format` has no reader, or `fractions` do not fit `split`.
+        ValueError: `format` has no reader, `fractions` do not fit `split`, or `size` is too large.
     """
 
     source: Text
@@ -67,6 +68,10 @@ class Dataset:
             raise ValueError(f"'format' expected a reader's name, got '{self.format}'{suggest(self.format, readers())}")
         if self.fractions is not None:
             self._check(self.fractions)
+        try:
+            self.preparation  # noqa: B018  # which refuses a size that is too large
+        except ValueError as error:
+            raise ValueError(f"'size' {error}") from None
 
     def _check(self, fractions: tuple[float, float, float]) -> None:
         if not math.isclose(sum(fractions), 1):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hourglass.console.errors import UserError
 from hourglass.data.preparation.labels import NAMES, is_number
+from hourglass.data.preparation.raw import shown
 
 EITHER = "set `options: {header: true}` or `{header: false}`"
 MANY = 4  # numbers in one cell: columns were not separated
@@ -28,7 +29,7 @@ def find_header(
             _check_fractions(path, rows)
     if header and len(set(names)) < len(names):
         twin = next(name for place, name in enumerate(names) if name in names[:place])
-        raise UserError(f"{path}: expected different names of columns, got '{twin}' twice: rename one")
+        raise UserError(f"{path}: expected different names of columns, got {shown(twin)} twice: rename one")
     return names, header
 
 
@@ -48,12 +49,13 @@ def _check_cells(path: Path, row: Sequence[str], names: Sequence[str]) -> None:
             continue
         if len(row) > 1:
             raise UserError(
-                f"{path}: expected a number in each cell, got {count} in one of the column '{name}': "
+                f"{path}: expected a number in each cell, got {count} in one of the column {shown(name)}: "
                 "write a column for each of them"
             )
         wanted = "tabs" if ".tsv" in path.suffixes else "commas"
-        got = cell if len(cell) < 40 else f"{cell[:30]}..."
-        raise UserError(f"{path}: expected {wanted} between columns, got '{got}': write the table anew with {wanted}")
+        raise UserError(
+            f"{path}: expected {wanted} between columns, got {shown(cell)}: write the table anew with {wanted}"
+        )
 
 
 def _is_header(path: Path, numbers: Sequence[str], words: Sequence[str], wanted: Sequence[str]) -> bool:
@@ -68,14 +70,14 @@ def _is_header(path: Path, numbers: Sequence[str], words: Sequence[str], wanted:
         if rising:
             raise UserError(f"{got} numbers that rise: {EITHER}")
         if different and (odd := _fractions(numbers)):
-            raise UserError(f"{got} numbers that are all different, such as {odd[0]}: {EITHER}")
+            raise UserError(f"{got} numbers that are all different, such as {shown(odd[0])}: {EITHER}")
         return False
     counted = rising and values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
     known = [word for word in words if word.lower() in NAMES or word in wanted or word.startswith("Unnamed: ")]
     if counted and len(known) == len(words):
         return True
     if known or different:
-        raise UserError(f"{got} '{words[0]}' and numbers: {EITHER}")
+        raise UserError(f"{got} {shown(words[0])} and numbers: {EITHER}")
     return False
 
 
@@ -84,7 +86,7 @@ def _check_fractions(path: Path, rows: Sequence[Sequence[str]]) -> None:
     odd = _fractions(rows[0])
     if odd and len(rows) > 1 and not any(_fractions(row) for row in rows[1:]):
         raise UserError(
-            f"{path}: expected names or an image in the first row, got '{odd[0]}', "
+            f"{path}: expected names or an image in the first row, got {shown(odd[0])}, "
             f"while the next rows are whole: {EITHER}"
         )
 

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
+from hourglass.data.preparation.raw import shown
 
 NAMES = ("label", "labels", "class", "target")  # columns of this name are found without being asked for
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
+NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
+MAX_DIGITS = 300  # of a label that is a number: Python refuses to read thousands
+MAX_LABEL = 1000  # characters: NumPy takes as much memory for every label as for the longest
 MISSING = ("", "nan", "inf", "-inf")
 
 
@@ -26,6 +29,13 @@ def class_text(text: str) -> str:
         return text
     number = float(text)
     return str(int(number)) if number.is_integer() else text
+
+
+def text_array(texts: Sequence[str], where: Path) -> NDArray[np.str_]:
+    """Return labels as an array; raise UserError if one is too long to be the name of a class."""
+    if (longest := max(texts, key=len, default="")) and len(longest) > MAX_LABEL:
+        raise UserError(f"{where}: expected labels of at most {MAX_LABEL:,} characters, got {shown(longest)}")
+    return np.array(texts, str)
 
 
 def class_texts(
@@ -53,6 +63,6 @@ def class_texts(
 
 
 def _named(text: str, class_names: Sequence[str], where: Path) -> str:
-    if not text.isdecimal() or int(text) >= len(class_names):
-        raise UserError(f"{where}: expected labels below {len(class_names)}, got {text}: see `class_names`")
+    if not text.isdecimal() or len(text) > MAX_DIGITS or int(text) >= len(class_names):
+        raise UserError(f"{where}: expected labels below {len(class_names)}, got {shown(text)}: see `class_names`")
     return class_names[int(text)]

@@ -1,6 +1,7 @@
 """What every reader returns: images that are read when they are asked for, and what is known about each."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
+from hourglass.data.names import is_printable
+from hourglass.data.preparation.alike import find_alike
 from hourglass.data.prepared import Bytes
 from hourglass.natural import natural_key
 
 DARK = 32  # where no value reaches this, white is hardly 255: it is 16 in scikit-learn's digits, for one
 PIECE = 1 << 22  # values that are scaled at once
+UNPACKED_BYTES = 1 << 30  # that any compressed file may unpack to; zeros shrink by 1,000, and so do bombs
+UNPACKED_RATIO = 100  # times its own bytes that a larger one may: images hardly ever shrink by more
+MAX_BYTES = 1 << 30  # of the file of one image, which is in memory as a whole
+SHOWN = 40  # characters of a text that a message quotes
 
 
 class BadImageError(UserError):
@@ -77,13 +84,26 @@ class Annotations:
 
 @dataclass(frozen=True)
 class RawImages:
-    """N images in upstream order, and the fields of `Annotations`."""
+    """N images in upstream order, and the fields of `Annotations`.
+
+    Raises:
+        UserError: Two classes, or two groups, have names that look alike, or one has a name that cannot be printed.
+    """
 
     images: Images
     sources: Sequence[str]
     labels: Sequence[str] | None = None
     groups: Sequence[str] | None = None
     official: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        for kind, names in (("classes", self.labels), ("groups", self.groups)):
+            different = set(names or ())
+            if twins := find_alike(different):
+                first, second = map(ascii, sorted(twins))
+                raise UserError(f"expected {kind} whose names look different, got {first} and {second}: rename one")
+            if odd := [name for name in different if not is_printable(name)]:
+                raise UserError(f"expected {kind} of printable characters, got {shown(min(odd))}")
 
     def annotations(self, indices: NDArray[np.int64]) -> Annotations:
         """Return what is known about the images at these indices."""
@@ -129,6 +149,8 @@ def check_bounds(low: float, high: float, white: float | None, where: Path) -> N
     """Raise UserError if values from `low` to `high` are not between 0 and `white`."""
     if low >= 0 and high <= (white or 255):  # NaN fails both
         return
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UserError(f"{where}: expected values from 0 to {white or 255:g}, got NaN or infinity: replace these")
     remedy = "undo the normalization that made values negative" if low < 0 else "set `options: {white: ...}`"
     raise UserError(f"{where}: expected values from 0 to {white or 255:g}, got {low:g} to {high:g}: {remedy}")
 
@@ -138,10 +160,40 @@ def check_white(high: float, white: float | None, where: Path) -> None:
     got = (
         f"{where}: expected values up to 255, got at most {high:g}: set `options: {{white: {max(1, math.ceil(high))}}}`"
     )
+    if white in (None, 255) and high <= 0:  # no other white would help
+        raise UserError(f"{where}: expected images, got the value 0 everywhere: see `source`")
     if white in (None, 255) and high <= 1:
         raise UserError(got)
     if white is None and high < DARK:
         raise UserError(f"{got}, or `white: 255` if the images are that dark")
+
+
+def shown(text: str) -> str:
+    """Return a text of unknown origin for a message: in quotes, printable and not too long."""
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}...")
+
+
+def regular(path: Path) -> Path:
+    """Return the path of a file; raise UserError if it is a pipe or a device, which may have no end, or a folder."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: expected a regular file, got a folder, a pipe or a device")
+    return path
+
+
+def state_of(status: os.stat_result) -> tuple[int, int]:
+    """Return what changes when a file is written: its size in bytes, and the time of that in nanoseconds."""
+    return status.st_size, status.st_mtime_ns
+
+
+def check_stays(path: Path, status: os.stat_result, state: tuple[int, int]) -> None:
+    """Raise UserError if a file is no longer in the state in which it was when its images were listed."""
+    if state_of(status) != state:
+        raise UserError(f"{path}: expected a file that stays, got one that changed while it was read: try again")
+
+
+def unpacked_limit(path: Path) -> int:
+    """Return how many bytes a compressed file may unpack to: what has more is a bomb."""
+    return max(UNPACKED_BYTES, UNPACKED_RATIO * path.stat().st_size)
 
 
 def only_file(source: Path, *patterns: str) -> Path:
@@ -156,8 +208,9 @@ def only_file(source: Path, *patterns: str) -> Path:
         return source
     found = sorted({path for pattern in patterns for path in source.glob(pattern)})
     if len(found) != 1:
-        raise UserError(f"{source}: expected one {' or '.join(patterns)}, got {len(found)}: see `source`")
-    return found[0]
+        got = f"{len(found)}, such as {found[0].name} and {found[1].name}" if found else "none"
+        raise UserError(f"{source}: expected one {' or '.join(patterns)}, got {got}: see `source`")
+    return regular(found[0])
 
 
 def numbered(path: Path, count: int) -> list[str]:

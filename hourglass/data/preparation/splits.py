@@ -56,8 +56,20 @@ def split(
         parts = random(digests, fractions or FRACTIONS, seed)
     counts = {name: len(indices) for name, indices in parts.items()}
     if not all(counts.values()):
-        raise UserError(f"expected an image in every split, got {counts}: add images, or change `fractions`")
+        remedy = _remedy(how, annotations, digests)
+        raise UserError(f"expected an image in every split, got {counts}: {remedy}")
     return how, parts
+
+
+def _remedy(how: str, annotations: Annotations, digests: Digests) -> str:
+    """Return what to do about an empty split: copies of an image stay on one side, and so does a group."""
+    if how == "grouped":
+        groups = len(set(annotations.groups or ()))
+        return f"groups that share an image stay together, and there are {groups}: add some, or use `split: random`"
+    different = len(np.unique(first_copies(digests)))
+    if different < len(digests):
+        return f"{len(digests)} images are copies of {different}, and copies stay together: add different images"
+    return "add images, or change `fractions`"
 
 
 def _needed(values: Sequence[str] | None, how: str, what: str) -> Sequence[str]:
@@ -140,7 +152,9 @@ def official(annotations: Annotations, digests: Digests, fractions: Fractions, s
     parts = _without_seen({name: np.flatnonzero(sides == name) for name in SPLITS}, copies)
     rest = parts["train"]
     if not len(rest):
-        raise UserError("expected training images that are no copies of the publisher's test images, found none")
+        raise UserError(
+            "expected training images that are no copies of the publisher's test images, found none: add some"
+        )
     if len(parts["val"]):
         return parts
     known = Annotations(

@@ -36,6 +36,11 @@ class Sample:
         return sum(height * width for _, height, width in self.sizes) // max(1, len(self.sizes))
 
     @property
+    def most_pixels(self) -> int:
+        """The number of pixels of the largest, 0 if none could be read."""
+        return max((height * width for _, height, width in self.sizes), default=0)
+
+    @property
     def gains_from_threads(self) -> bool:
         """Whether several threads decode such images faster than one."""
         return self.files and (self.pixels > SMALL or self.seconds > FAST)

@@ -1,5 +1,6 @@
 """Read a table of images: a row each, the values of its pixels line by line, with a label before or behind them."""
 
+import io
 import json
 import math
 import zlib
@@ -15,13 +16,24 @@ from numpy.typing import NDArray
 from hourglass.config.types import Flag, Positive, Text
 from hourglass.console.errors import UserError, nearest, suggest
 from hourglass.data.preparation.header import find_header, odd_columns
-from hourglass.data.preparation.labels import NAMES, class_texts
-from hourglass.data.preparation.raw import RawImages, Target, check_bounds, check_white, numbered, only_file, scaled
+from hourglass.data.preparation.labels import NAMES, class_texts, text_array
+from hourglass.data.preparation.raw import (
+    RawImages,
+    Target,
+    check_bounds,
+    check_white,
+    numbered,
+    only_file,
+    scaled,
+    shown,
+)
+from hourglass.data.preparation.table_file import Table
 from hourglass.data.prepared import Bytes
 
 PATTERNS = ("*.csv", "*.csv.gz", "*.tsv", "*.tsv.gz")
 CHUNK = 1 << 22  # values that are read at once
 CHANNELS = {"gray": 1, "rgb": 3}
+BUFFER = 1 << 18  # bytes that are read at once, as pandas does
 PEEK = 20  # rows that tell whether the first is a header
 
 
@@ -188,7 +200,7 @@ def _rows(
         highest = max(highest, float(values.max()))
         pixels += scaled(values, white).tobytes()
         for place, known in texts.items():
-            known.extend(class_texts(frame[place].fillna("").to_numpy(str), path, first=first))
+            known.extend(class_texts(text_array(frame[place].fillna("").tolist(), path), path, first=first))
     if not pixels:
         raise UserError(f"{path}: expected a row for each image, got none")
     check_white(highest, white, path)
@@ -201,30 +213,43 @@ def _numbers(frame: pd.DataFrame, path: Path, first: int) -> NDArray[np.number]:
     values = frame.to_numpy()
     if values.dtype.kind in "iu" or (values.dtype.kind == "f" and not np.isnan(values).any()):
         return values
-    wrong = frame.apply(pd.to_numeric, errors="coerce").isna().to_numpy()
-    row, column = np.argwhere(wrong)[0] if wrong.any() else (0, 0)
+    texts = frame.astype(object).fillna("").astype(str)
+    try:
+        numbers = texts.apply(pd.to_numeric, errors="coerce")
+    except OverflowError:  # which pandas does not take for an error of this kind
+        raise UserError(f"{path}: expected values from 0 to 255, got a number of hundreds of digits") from None
+    wrong = numbers.isna().to_numpy()
+    if not wrong.any():  # integers that no 64 bits hold
+        return numbers.to_numpy(np.float64)
+    row, column = np.argwhere(wrong)[0]
     got = str(frame.astype(object).fillna("").iat[row, column])
     raise UserError(
-        f"{path}: expected a table of numbers, got {got!r} in row {first + row}, column "
+        f"{path}: expected a table of numbers, got {shown(got)} in row {first + row}, column "
         f"{int(frame.columns[column]) + 1}: correct it, or see `label`"
     )
 
 
 def _frames(path: Path, *, skip: int = 0, as_text: Sequence[int] | None = None, rows: int) -> Iterator[pd.DataFrame]:
     """Yield pieces of the table, columns numbered from 0, all or those `as_text` text; raise UserError if damaged."""
+    separator = "\t" if ".tsv" in path.suffixes else ","
     try:
-        with pd.read_csv(
-            path,
-            sep="\t" if ".tsv" in path.suffixes else ",",
-            header=None,
-            skiprows=skip,
-            dtype=str if as_text is None else dict.fromkeys(as_text, str),
-            keep_default_na=False,  # a class may be called NA
-            na_values=[""],
-            chunksize=rows,
-        ) as frames:
-            yield from frames
+        with (
+            Table(path, separator) as table,
+            pd.read_csv(
+                io.BufferedReader(table, BUFFER),
+                sep=separator,
+                header=None,
+                skiprows=skip,
+                dtype=str if as_text is None else dict.fromkeys(as_text, str),
+                keep_default_na=False,  # a class may be called NA
+                na_values=[""],
+                chunksize=rows,
+            ) as frames,
+        ):
+            for frame in frames:
+                table.start_piece()
+                yield frame
     except pd.errors.EmptyDataError:
         return
-    except (ValueError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{path}: expected a table of numbers, got: {' '.join(str(error).split())}") from None
+    except (ValueError, OverflowError, EOFError, OSError, zlib.error) as error:
+        raise UserError(f"{path}: expected a table of numbers, got: {' '.join(str(error).split())[:200]}") from None

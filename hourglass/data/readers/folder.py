@@ -24,18 +24,18 @@ from hourglass.data.folders.paths import (
     labels_of_folders,
     match_pattern,
 )
+from hourglass.data.folders.patterns import limited
 from hourglass.data.manifest import check_unchanged, is_by_content
 from hourglass.data.names import are_whole
-from hourglass.data.preparation.raw import BadImageError, EncodedImage, RawImages, Target
+from hourglass.data.preparation.raw import MAX_BYTES, BadImageError, EncodedImage, RawImages, Target
 
-MAX_BYTES = 1 << 30  # of one file, which is in memory as a whole
 Label = Literal["parent", "path", "pattern", "metadata", "none"]
 
 
 def _regular_expression(value: str) -> str:
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"expected a regular expression, got '{value}' ({error})") from None
     return value
 
@@ -128,7 +128,8 @@ def _annotations(
 def _found_by(test: str, listing: Listing) -> list[str]:
     """Return the publisher's split: the test images are those whose path the regular expression finds."""
     expression = re.compile(test)
-    official = ["test" if expression.search(name) else "train" for name in listing.names]
+    with limited("test", test, len(listing.names)):
+        official = ["test" if expression.search(name) else "train" for name in listing.names]
     if len(set(official)) < 2:
         raise UserError(
             f"{listing.root}: expected `test` to find some of the images, got {test}, which finds "
@@ -178,7 +179,7 @@ def read_file(path: str, name: str = "", known_hash: str = "") -> bytes:
 
     Raises:
         BadImageError: It cannot be read, or is no regular file: a pipe never ends.
-        UserError: It was changed after the manifest was written.
+        UserError: It was changed after the manifest was written, or while it was read.
     """
     try:
         status = os.stat(path)
@@ -187,7 +188,11 @@ def read_file(path: str, name: str = "", known_hash: str = "") -> bytes:
         if status.st_size > MAX_BYTES:
             raise BadImageError(f"{path}: expected at most {MAX_BYTES:,} bytes, got {status.st_size:,}")
         with open(path, "rb") as file:
-            data = file.read()
+            before = os.fstat(file.fileno())
+            data = file.read(MAX_BYTES)
+            after = os.fstat(file.fileno())
+        if (len(data), after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
+            raise UserError(f"{path}: expected a file that stays, got one that changed while it was read: try again")
         if known_hash:
             check_unchanged(known_hash, name, path, data)
         return data

@@ -1,6 +1,7 @@
 """Read the idx format of MNIST: a big-endian header, then bytes, as the page of MNIST describes it."""
 
 import gzip
+import math
 import re
 import struct
 import zlib
@@ -12,7 +13,7 @@ import numpy as np
 from hourglass.config.types import Text
 from hourglass.console.errors import UserError
 from hourglass.data.preparation.labels import class_texts
-from hourglass.data.preparation.raw import RawImages, Target
+from hourglass.data.preparation.raw import RawImages, Target, regular, unpacked_limit
 from hourglass.data.prepared import Bytes
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
@@ -97,16 +98,20 @@ def _name(prefix: str, kind: str) -> str:
 
 def read_idx(path: Path, dimensions: int) -> Bytes:
     """Read one idx file of unsigned bytes; raise UserError if its header and its size do not agree."""
-    opener = gzip.open if path.suffix == ".gz" else open
+    opener = gzip.open if regular(path).suffix == ".gz" else open
     try:
         with cast(BinaryIO, opener(path, "rb")) as file:
             magic = file.read(4)
             if magic != bytes([0, 0, UNSIGNED_BYTE, dimensions]):
                 raise UserError(
-                    f"{path}: expected an idx header for {dimensions} dimensions of bytes, got {magic.hex()}"
+                    f"{path}: expected an idx header for {dimensions} dimensions of bytes, got {magic.hex() or 'none'}"
                 )
             shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
-            expected = int(np.prod(shape, dtype=np.uint64))
+            expected = math.prod(shape)
+            if not expected:
+                raise UserError(f"{path}: expected at least one value, got the shape {shape}")
+            if opener is gzip.open and expected > (limit := unpacked_limit(path)):
+                raise UserError(f"{path}: expected at most {limit:,} bytes, unpacked, got {expected:,}: unpack it")
             # One byte more than announced shows a header that lies, and a bomb is never unpacked whole.
             data = _read_at_most(file, expected + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error, struct.error) as error:

@@ -1,18 +1,23 @@
 """Read images that are the columns of one variable in a MATLAB file, as Olivetti and Frey are published."""
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
+import hourglass.data.preparation
 from hourglass.config.types import Count, Flag, Positive, Text
 from hourglass.console.errors import UserError
 from hourglass.data.preparation.labels import class_texts
 from hourglass.data.preparation.raw import RawImages, Target, numbered, only_file, to_bytes
 
 NEEDS_SIZE = True  # a column does not state how many values a line of its image has
+PROGRAM = Path(hourglass.data.preparation.__file__).with_name("matlab_variable.py")
+SECONDS, BYTES_A_SECOND = 60, 1 << 20  # for a variable: so many, and one more for so many bytes
 
 
 def read(
@@ -65,15 +70,24 @@ def read(
 
 
 def _load(path: Path, variable: str) -> NDArray[Any]:
-    """Read one variable; raise UserError if there is none."""
-    try:
-        contents = scipy.io.loadmat(path, variable_names=[variable])
-    except OSError:
-        raise
-    except Exception as error:  # whatever scipy stumbles over in a damaged file: it raises a dozen kinds
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: expected a MATLAB file up to version 7, got: {reason}") from None
-    if variable not in contents:
-        names = ", ".join(name for name, _, _ in scipy.io.whosmat(path))
-        raise UserError(f"{path}: expected the variable '{variable}', got: {names or 'none'}")
-    return np.asarray(contents[variable])
+    """Read one variable, in a process of its own; raise UserError if there is none, or the file is damaged."""
+    seconds = SECONDS + path.stat().st_size / BYTES_A_SECOND
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        target = Path(folder) / "variable.npy"
+        try:
+            done = subprocess.run(  # noqa: S603  # this very interpreter, and a file of ours
+                [sys.executable, "-P", PROGRAM, path.absolute(), variable, target],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise UserError(f"{path}: expected to read '{variable}' in {seconds:.0f} s, got no end of it") from None
+        if not done.returncode:
+            return np.load(target, mmap_mode="r", allow_pickle=False)  # stays, while it is used, without its name
+    lines = done.stderr.decode(errors="replace").splitlines()
+    if done.returncode < 0 or not lines:
+        raise UserError(f"{path}: expected a MATLAB file up to version 7, got a damaged one, which SciPy crashes on")
+    raise UserError(f"{path}: {lines[-1]}")

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from hourglass.config.types import Count, Positive, Text
 from hourglass.console.errors import UserError, suggest
-from hourglass.data.preparation.labels import NAMES, class_texts
-from hourglass.data.preparation.raw import RawImages, Target, numbered, to_bytes
+from hourglass.data.preparation.array_file import MappedImages, open_mapped, read_member
+from hourglass.data.preparation.labels import NAMES, class_texts, text_array
+from hourglass.data.preparation.raw import RawImages, Target, numbered, regular, state_of, to_bytes
 
 Layout = Literal["hwc", "chw"]
 Array = NDArray[Any]
@@ -22,6 +23,7 @@ Array = NDArray[Any]
 ERRORS = (ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError)
 SPLITS = {"train": "train", "valid": "val", "val": "val", "test": "test"}  # parts of keys
 CONVENTIONS = (("x_{}", "y_{}"), ("{}_images", "{}_labels"))  # keys of Keras, and of MedMNIST
+SHOWN = 20  # keys in a message
 GROUP_NAMES = ("group", "groups", "subject", "person")
 
 
@@ -53,26 +55,34 @@ def read(
         class_names: What the labels 0, 1, ... stand for, for example [cat, dog]; by default the numbers are the names.
         layout: Where the channels of a color image are. hwc: last; chw: first, as in PyTorch; by default found out.
         white: The value of a white pixel, for example 1; by default 255, where values are that large.
-        count: Take this many images, the first ones, for example 100; by default all.
+        count: Take this many images, the first ones, for example 100; by default all. There have to be as many.
 
     Raises:
         UserError: There is no such file or key, or it does not hold what it should, or could be read in two ways.
     """
     path = _file(source, images, (labels, groups))
+    if not path.exists():
+        raise UserError(f"expected {path}, found none: see `options`")
+    state = state_of(path.stat())
     keys = _keys(path) if path.suffix == ".npz" else None
+    if keys is None and images and Path(images).name != path.name:
+        raise UserError(f"{path}: expected its name as `images`, got '{images}'")
     if keys is not None and images is None:
         if parts := _published(keys):
             if labels or groups or count:
                 raise UserError(f"{path}: expected `images` too, a key, beside `labels`, `groups` or `count`")
             return _read_published(path, keys, parts, target, class_names, layout, white)
         images = _only_key(path, keys)
-    whole = _array(path, keys, images or path.name)
+    whole = _array(path, keys, path.name if keys is None or images is None else images)
+    if count and count > len(whole):
+        raise UserError(f"{path}: expected at least {count} images, as `count` says, got {len(whole)}")
     pixels = to_bytes(_channels_last(whole, path, target, layout)[:count], white, path)
     known = []
     for name, names, headers in ((labels, class_names, NAMES), (groups, None, GROUP_NAMES)):
         found = None if name is None else _array(path, keys, name, headers)
-        known.append(None if found is None else _texts(found, path.with_name(str(name)), len(whole), names)[:count])
-    return RawImages(pixels, numbered(path, len(pixels)), known[0], known[1])
+        where = (path.parent if keys is None else path) / str(name)
+        known.append(None if found is None else _texts(found, where, len(whole), names)[:count])
+    return RawImages(MappedImages(pixels, path, state), numbered(path, len(pixels)), known[0], known[1])
 
 
 def _file(source: Path, images: str | None, beside: tuple[str | None, ...]) -> Path:
@@ -102,61 +112,60 @@ def _array(path: Path, keys: Sequence[str] | None, name: str, headers: Sequence[
         if name not in keys:
             raise UserError(f"{path}: expected an array '{name}', found none{suggest(name, keys)}")
         return _member(path, name)
-    file = path.with_name(name)
+    file = path.parent / name
     if file.suffix != ".npy":
         return _lines(file, headers)
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        return open_mapped(regular(file))
     except FileNotFoundError:
         raise UserError(f"expected {file}, found none: see `options`") from None
     except ERRORS as error:
+        if zipfile.is_zipfile(file):
+            got = f"an archive of arrays: rename it to {file.stem}.npz"
+            raise UserError(f"{file}: expected one array, got {got}") from None
         raise UserError(f"{file}: expected a NumPy array of numbers, got: {_reason(error)}") from None
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise UserError(f"{file}: expected one array, got an archive of arrays: rename it to {file.stem}.npz")
-    return array
 
 
 def _keys(path: Path) -> list[str]:
     """Return the names of the arrays in an archive; raise UserError if it is none."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        with zipfile.ZipFile(regular(path)) as archive:
+            keys = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     except ERRORS as error:
         raise UserError(f"{path}: expected an archive of NumPy arrays, got: {_reason(error)}") from None
+    if len(set(keys)) < len(keys):
+        raise UserError(f"{path}: expected different names of arrays, got one twice")
+    return keys
 
 
 def _member(path: Path, key: str) -> Array:
     """Return one array of an archive."""
     try:
-        # Opened here: where an archive is damaged, NumPy leaves the file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            array = archive[key]
+        return read_member(path, f"{key}.npy")
     except ERRORS as error:
         raise UserError(f"{path}: expected '{key}' to be an array of numbers, got: {_reason(error)}") from None
-    if not isinstance(array, np.ndarray):  # what only looks like a .npy comes as bytes
-        raise UserError(f"{path}: expected '{key}' to be an array of numbers, got something else")
-    return array
 
 
 def _lines(path: Path, headers: Sequence[str]) -> Array:
     """Return the lines of a text file; the first is left out where it is a header, one of `headers`."""
-    if path.suffix not in (".csv", ".txt") or not path.is_file():
-        raise UserError(f"expected {path}, a .npy, .csv or .txt beside the images, found none: see `options`")
+    if path.suffix not in (".csv", ".txt"):
+        raise UserError(f"{path}: expected a .npy, .csv or .txt, beside the images: see `options`")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with regular(path).open(encoding="utf-8-sig", newline="") as file:
             rows = (
                 [row for row in csv.reader(file, strict=True) if row]
                 if path.suffix == ".csv"
                 else [[line.strip()] for line in file]
             )
-    except (ValueError, csv.Error) as error:
+    except FileNotFoundError:
+        raise UserError(f"expected {path}, found none: see `options`") from None
+    except (ValueError, OSError, csv.Error) as error:
         raise UserError(f"{path}: expected lines of text, got: {_reason(error)}") from None
     if wide := [number for number, row in enumerate(rows, 1) if len(row) > 1]:
         raise UserError(f"{path}: expected one value a line, got {len(rows[wide[0] - 1])} in line {wide[0]}")
     if rows and rows[0][0].strip().lower() in headers:
         rows = rows[1:]
-    return np.array([row[0] for row in rows], dtype=str)
+    return text_array([row[0] for row in rows], path)
 
 
 def _texts(values: Array, where: Path, count: int, class_names: tuple[str, ...] | None) -> list[str]:
@@ -209,7 +218,8 @@ def _read_published(
 def _only_key(path: Path, keys: Sequence[str]) -> str:
     """Return the key of an archive that has one; raise UserError, which lists them, if there are others."""
     if len(keys) != 1:
-        raise UserError(f"{path}: expected one array or `options: {{images: <key>}}`, got {', '.join(keys) or 'none'}")
+        got = ", ".join([*keys[:SHOWN], "..."] if len(keys) > SHOWN else keys) or "none"
+        raise UserError(f"{path}: expected one array or `options: {{images: <key>}}`, got {got}")
     return keys[0]
 
 
@@ -258,4 +268,4 @@ def _unrolled(array: Array, path: Path, target: Target, layout: Layout | None) -
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,13 +1,8 @@
 """Read Parquet files with encoded images in a column, as `datasets` of Hugging Face exports them."""
 
 import json
-from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
-from itertools import accumulate
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,12 +10,13 @@ import numpy as np
 from hourglass.config.types import Text
 from hourglass.console.errors import UserError, suggest
 from hourglass.data.names import split_of
-from hourglass.data.preparation.labels import NAMES, class_texts
-from hourglass.data.preparation.raw import BadImageError, EncodedImage, RawImages, Target
+from hourglass.data.preparation.labels import MAX_LABEL, NAMES, class_texts, text_array
+from hourglass.data.preparation.parquet_images import ERRORS, ParquetImages, open_file, parts_of, reason
+from hourglass.data.preparation.raw import RawImages, Target, regular
 from hourglass.natural import natural_key
 
 IMAGE_NAMES = ("image", "img")
-CACHE_BYTES = 1 << 28  # of row groups that are kept in memory; two are, however large
+TEXT_BYTES = 1 << 28  # of the labels of a file
 
 
 def read(
@@ -52,7 +48,7 @@ def read(
     schema = _schema(paths)
     image = _column(source, schema, image, "image", _image_columns(schema))
     if image is None or not _holds_bytes(schema.field(image).type):
-        got = image or ", ".join(schema.names)
+        got = image or ", ".join(schema.names) or "none"
         raise UserError(f"{source}: expected a column of image files' bytes, got {got}: see `image`")
     who = None if group is None else _column(source, schema, group, "group", [])
     files = ParquetImages(source, paths, image)
@@ -61,70 +57,16 @@ def read(
     return RawImages(files, files.names, labels, groups, _official(source, paths, files.rows))
 
 
-class ParquetImages:
-    """The images of Parquet files, each an `EncodedImage` that reads the row group which it is in."""
-
-    def __init__(self, source: Path, paths: Sequence[Path], column: str) -> None:
-        self.paths, self.column = paths, column
-        self.metadata = [_metadata(path) for path in paths]
-        self.rows = [metadata.num_rows for metadata in self.metadata]
-        groups = [
-            (file, group, metadata.row_group(group).num_rows)
-            for file, metadata in enumerate(self.metadata)
-            for group in range(metadata.num_row_groups)
-        ]
-        self.groups = [(file, group) for file, group, _ in groups]
-        self.starts = [0, *accumulate(rows for _, _, rows in groups)]
-        base = source if source.is_dir() else source.parent
-        self.names = [
-            f"{path.relative_to(base).as_posix()}[{row}]"
-            for path, rows in zip(paths, self.rows, strict=True)
-            for row in range(rows)
-        ]
-        self._lock = Lock()
-        self._cache: OrderedDict[int, Any] = OrderedDict()  # row groups, the one that was used last behind the others
-
-    def __len__(self) -> int:
-        return self.starts[-1]
-
-    def __getitem__(self, index: int, /) -> EncodedImage:
-        return EncodedImage(self.names[index], partial(self.read, int(index)))
-
-    def read(self, index: int) -> bytes:
-        """Return the bytes of an image; raise BadImageError if there are none."""
-        number = bisect_right(self.starts, index) - 1
-        value = self._group(number, index)[index - self.starts[number]].as_py()
-        data = value.get("bytes") if isinstance(value, dict) else value
-        if not data:
-            raise BadImageError(f"{self.names[index]}: expected the bytes of an image, got none")
-        return bytes(data)
-
-    def _group(self, number: int, index: int) -> Any:  # noqa: ANN401  # pyarrow has no types
-        """Return the column of a row group, from memory if it was read not long ago."""
-        with self._lock:
-            if number in self._cache:
-                self._cache.move_to_end(number)
-                return self._cache[number]
-            file, group = self.groups[number]
-            try:
-                with _open(self.paths[file], self.metadata[file]) as opened:
-                    column = opened.read_row_group(group, columns=[self.column]).column(self.column)
-            except (ValueError, OSError) as error:  # pyarrow's are of these kinds
-                raise BadImageError(f"{self.names[index]}: expected a whole file, got: {_reason(error)}") from None
-            self._cache[number] = column
-            while len(self._cache) > 2 and sum(kept.nbytes for kept in self._cache.values()) > CACHE_BYTES:
-                self._cache.popitem(last=False)
-            return column
-
-
 def _find(source: Path) -> list[Path]:
     """Return all Parquet files, in natural order, train before validation before test."""
-    paths = [path for path in source.rglob("*.parquet") if path.is_file()] if source.is_dir() else [source]
+    paths = list(source.rglob("*.parquet")) if source.is_dir() else [source]
     if source.suffix == ".arrow" or (not paths and any(source.rglob("*.arrow"))):
         remedy = "write each split with `ds.to_parquet('<split>.parquet')`"
         raise UserError(f"{source}: expected .parquet files, got .arrow, of `save_to_disk`: {remedy}")
     if not paths:
         raise UserError(f"{source}: expected .parquet files, found none: see `source`")
+    for path in paths:
+        regular(path)
     order = ("train", "val", "test", "")
     return sorted(paths, key=lambda path: (order.index(_side(source, path)), natural_key(str(path))))
 
@@ -150,25 +92,11 @@ def _official(source: Path, paths: Sequence[Path], rows: Sequence[int]) -> list[
     return [side for side, count in zip(sides, rows, strict=True) for _ in range(count)]
 
 
-def _open(path: Path, metadata: Any = None) -> Any:  # noqa: ANN401  # pyarrow has no types
-    import pyarrow.parquet
-
-    try:
-        return pyarrow.parquet.ParquetFile(path, metadata=metadata)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: expected a Parquet file, got: {_reason(error)}") from None
-
-
-def _metadata(path: Path) -> Any:  # noqa: ANN401
-    with _open(path) as opened:
-        return opened.metadata
-
-
 def _schema(paths: Sequence[Path]) -> Any:  # noqa: ANN401
     """Return the schema of the first file; raise UserError if another has other columns or classes."""
     schemas = []
     for path in paths:
-        with _open(path) as opened:
+        with open_file(path) as opened:
             schemas.append(opened.schema_arrow)
         if schemas[-1].names != schemas[0].names or _features(schemas[-1]) != _features(schemas[0]):
             got = ", ".join(schemas[-1].names)
@@ -237,10 +165,11 @@ def _texts(paths: Sequence[Path], column: str, class_names: Sequence[str] | None
     texts: list[str] = []
     for path in paths:
         try:
-            with _open(path) as opened:
-                values = opened.read(columns=[column]).column(column).to_pylist()
-        except (ValueError, OSError) as error:
-            raise UserError(f"{path}: expected a whole file, got: {_reason(error)}") from None
+            with open_file(path) as opened:
+                parts = parts_of(opened, column, range(opened.num_row_groups), TEXT_BYTES)
+                values = [value for part in parts for value in _short(part).to_pylist()]
+        except ERRORS as error:
+            raise UserError(f"{path}: expected a whole file, got: {reason(error)}") from None
         kinds = {type(value) for value in values}
         if not kinds <= {int, str} or len(kinds) > 1:
             got = "none in some rows" if type(None) in kinds else ", ".join(sorted(kind.__name__ for kind in kinds))
@@ -249,9 +178,18 @@ def _texts(paths: Sequence[Path], column: str, class_names: Sequence[str] | None
         if names and -1 in values:  # as `datasets` writes the test files of contests
             remedy = "move that file away, or set `options: {label: none}`"
             raise UserError(f"{path}: expected labels, got -1 in '{column}', which says unlabeled: {remedy}")
-        texts += class_texts(np.array(values) if values else np.array([], str), path, names)
+        texts += class_texts(np.array(values) if kinds == {int} else text_array(values, path), path, names)
     return texts
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _short(part: Any) -> Any:  # noqa: ANN401
+    """Return labels as they are; raise ValueError if one is too long, of which there may be a million copies."""
+    import pyarrow.compute
+    import pyarrow.types
+
+    texts = part.dictionary if pyarrow.types.is_dictionary(part.type) else part
+    if pyarrow.types.is_string(texts.type) or pyarrow.types.is_large_string(texts.type):
+        longest = pyarrow.compute.max(pyarrow.compute.utf8_length(texts)).as_py() or 0
+        if longest > MAX_LABEL:
+            raise ValueError(f"labels of {longest:,} characters, while names have at most {MAX_LABEL:,}")
+    return part

@@ -3,6 +3,7 @@
 Images stay where they are in the tar files, and are read from there when they are asked for.
 """
 
+import io
 import json
 import os
 import tarfile
@@ -16,10 +17,21 @@ from typing import Literal
 from hourglass.config.types import Text
 from hourglass.console.errors import UserError
 from hourglass.data.names import SUFFIXES, are_whole, is_hidden, is_litter, is_printable, publisher_splits, split_of
-from hourglass.data.preparation.raw import BadImageError, EncodedImage, RawImages, Target
+from hourglass.data.preparation.raw import (
+    MAX_BYTES,
+    BadImageError,
+    EncodedImage,
+    RawImages,
+    Target,
+    check_stays,
+    regular,
+    shown,
+    state_of,
+)
 from hourglass.natural import natural_key
 
 Label = Literal["cls", "json", "none"]
+MAX_TEXT = 1 << 20  # bytes of what describes an image or a member
 
 
 def read(
@@ -59,7 +71,7 @@ def read(
         images=samples,
         sources=samples.names,
         labels=labels if labels and len(set(labels)) > 1 else None,  # one class tells nothing
-        groups=_whole(samples, samples.groups, f"`group_key: {group_key}` in key.json") if group_key else None,
+        groups=_whole(samples, samples.groups, _key_of_json(f"group_key: {group_key}")) if group_key else None,
         official=[splits[names[number]] for number in samples.shard] if are_whole(splits, source) else None,
     )
 
@@ -69,6 +81,7 @@ class Samples(Sequence[EncodedImage]):
     """Where the images are in the shards, and what is known of each, "" where that is not there."""
 
     shards: list[Path]
+    states: list[tuple[int, int]] = field(default_factory=list)  # of the shards
     names: list[str] = field(default_factory=list)
     shard: "array[int]" = field(default_factory=lambda: array("q"))
     offset: "array[int]" = field(default_factory=lambda: array("q"))
@@ -81,8 +94,20 @@ class Samples(Sequence[EncodedImage]):
         return len(self.names)
 
     def __getitem__(self, index: int, /) -> EncodedImage:  # type: ignore[override]
-        read_bytes = partial(_read, self.shards[self.shard[index]], self.offset[index], self.size[index])
-        return EncodedImage(str(self.shards[self.shard[index]] / self.names[index].rpartition(".tar/")[2]), read_bytes)
+        number = self.shard[index]
+        path = self.shards[number]
+        read_bytes = partial(_read, path, self.offset[index], self.size[index], self.states[number])
+        return EncodedImage(str(path / self.names[index].rpartition(".tar/")[2]), read_bytes)
+
+
+class Headers(io.BufferedReader):
+    """A shard of which only headers are read: one that is no header, but a bomb, raises tarfile.ReadError."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read `size` bytes."""
+        if size is None or not 0 <= size <= MAX_TEXT:
+            raise tarfile.ReadError(f"a header of more than {MAX_TEXT:,} bytes")
+        return super().read(size)
 
 
 def _find(folder: Path) -> list[Path]:
@@ -95,7 +120,9 @@ def _find(folder: Path) -> list[Path]:
 
 def _index(samples: Samples, number: int, path: Path, name: str, label_key: str, group_key: str | None) -> None:
     """Add all images of a shard."""
-    for key, members in _members(path).items():
+    state, all_members = _members(path)
+    samples.states.append(state)
+    for key, members in all_members.items():
         found = [suffix for suffix in members if suffix.endswith(SUFFIXES)]
         if odd := [suffix for suffix in found if suffix not in SUFFIXES]:
             raise UserError(
@@ -111,27 +138,30 @@ def _index(samples: Samples, number: int, path: Path, name: str, label_key: str,
         samples.shard.append(number)
         samples.offset.append(offset)
         samples.size.append(size)
-        values = _json(path, key, members[".json"]) if ".json" in members else {}
+        if too_long := [suffix for suffix in (".json", ".cls") if members.get(suffix, (0, 0))[1] > MAX_TEXT]:
+            raise UserError(f"{path}: expected at most {MAX_TEXT:,} bytes in {key}{too_long[0]}, got more")
+        values = _json(path, key, members[".json"], state) if ".json" in members else {}
         samples.cls.append(
-            _read(path, *members[".cls"]).decode("utf-8", "replace").strip() if ".cls" in members else ""
+            _read(path, *members[".cls"], state).decode("utf-8", "replace").strip() if ".cls" in members else ""
         )
         samples.json.append(_text(values.get(label_key)))
         samples.groups.append(_text(values.get(group_key)) if group_key else "")
 
 
-def _members(path: Path) -> dict[str, dict[str, tuple[int, int]]]:
-    """Return for each key of a shard where its members are: offset and size in bytes, by their suffixes."""
+def _members(path: Path) -> tuple[tuple[int, int], dict[str, dict[str, tuple[int, int]]]]:
+    """Return the state of a shard, and for each key where its members are: offset and size in bytes, by suffixes."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
     try:
-        with tarfile.open(path, "r:") as opened:
+        with regular(path).open("rb", buffering=0) as file, tarfile.open(fileobj=Headers(file), mode="r:") as opened:
+            state = state_of(os.fstat(file.fileno()))
             while (member := opened.next()) is not None:
                 opened.members = []  # type: ignore[attr-defined]  # else they are all kept
                 if member.isdir() or is_litter(member.name):
                     continue
                 if not member.isreg() or member.issparse() or not is_printable(member.name):
                     raise UserError(f"{path}: expected plain files of printable names, got {member.name!r}")
-                folder, slash, file = member.name.rpartition("/")
-                key, dot, suffix = file.partition(".")
+                folder, slash, name = member.name.rpartition("/")
+                key, dot, suffix = name.partition(".")
                 place = found.setdefault(folder + slash + key, {})
                 if place.setdefault(dot + suffix.lower(), (member.offset_data, member.size))[0] != member.offset_data:
                     raise UserError(f"{path}: expected every name once, got {member.name} again")
@@ -142,28 +172,29 @@ def _members(path: Path) -> dict[str, dict[str, tuple[int, int]]]:
             raise tarfile.ReadError(f"no end of zeros at byte {opened.offset:,}")
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise UserError(f"{path}: expected a whole .tar file, not compressed, got: {error}") from None
-    return found
+    return state, found
 
 
-def _read(path: Path, offset: int, size: int) -> bytes:
-    """Return a part of a file; threads do not disturb each other, as none moves a position."""
+def _read(path: Path, offset: int, size: int, state: tuple[int, int]) -> bytes:
+    """Return a part of a file in its `state`; threads do not disturb each other, as none moves a position."""
+    if size > MAX_BYTES:
+        raise BadImageError(f"{path}: expected an image of at most {MAX_BYTES:,} bytes, got {size:,} from {offset:,}")
     try:
         opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             data = os.pread(opened, size, offset)
+            check_stays(path, os.fstat(opened), state)
         finally:
             os.close(opened)
     except OSError as error:
         raise BadImageError(f"{path}: expected a file that can be read, got: {error.strerror}") from None
-    if len(data) < size:
-        raise BadImageError(f"{path}: expected {size:,} bytes from {offset:,}, got {len(data):,}: it was changed")
     return data
 
 
-def _json(path: Path, key: str, place: tuple[int, int]) -> dict[str, object]:
+def _json(path: Path, key: str, place: tuple[int, int], state: tuple[int, int]) -> dict[str, object]:
     try:
-        values = json.loads(_read(path, *place))
-    except ValueError as error:
+        values = json.loads(_read(path, *place, state))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: expected {key}.json to be JSON, got: {error}") from None
     return values if isinstance(values, dict) else {}
 
@@ -180,12 +211,17 @@ def _labels(samples: Samples, label: Label | None, label_key: str) -> list[str] 
         return None
     if label == "cls":
         return _whole(samples, samples.cls, "the text of key.cls")
-    return _whole(samples, samples.json, f"`label_key: {label_key}` in key.json")
+    return _whole(samples, samples.json, _key_of_json(f"label_key: {label_key}"))
+
+
+def _key_of_json(option: str) -> str:
+    return f"text or a whole number of `{option}` in key.json"
 
 
 def _whole(samples: Samples, values: list[str], what: str) -> list[str]:
     """Return a value for each image; raise UserError if one has none, or not one that can be printed."""
     for name, value in zip(samples.names, values, strict=True):
         if not value or not is_printable(value):
-            raise UserError(f"{name}: expected a name as {what}, got {value!r}: see `options`")
+            got = shown(value) if value else "none"
+            raise UserError(f"{name}: expected a name as {what}, got {got}: see `options`")
     return values

@@ -61,8 +61,11 @@ class Autoencoder(nn.Module, ABC):
 class Solvable(Protocol):
     """A family with a closed form: it is solved, not trained, and takes no recipe."""
 
-    def fit(self, batches: Iterable[NDArray[np.float32]]) -> None:
-        """Solve for the weights from batches of images (N, C, H, W) in [0, 1]."""
+    def fit(self, batches: Iterable[NDArray[np.float32]]) -> str:
+        """Solve for the weights from batches of images (N, C, H, W) in [0, 1], and return the name of the solver.
+
+        The batches may be iterated several times.
+        """
 
 
 @runtime_checkable

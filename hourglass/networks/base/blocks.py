@@ -7,23 +7,24 @@ from typing import Annotated, Any, Literal
 from torch import nn
 
 from hourglass.config.keywords import Keywords
-from hourglass.config.types import Count, CountOrZero, Flag, Odd
+from hourglass.config.types import Depth, Factor, Flag, Odd, Width
 from hourglass.networks.base.layers import Residual, glorot
 
 Padding = Literal["same", "valid"]
+MOST_BLOCKS = 256  # of an encoder or a decoder, residual ones too: far more than can be trained, and built in seconds
 
 
 def encoder_block(
     channels: int,
     activation: Callable[[], nn.Module],
     *,
-    filters: Count,
+    filters: Width,
     kernel: Odd = 3,
-    stride: Count = 1,
+    stride: Factor = 1,
     padding: Padding = "same",
     norm: Flag = False,
-    pool: Count = 1,
-    residual: CountOrZero = 0,
+    pool: Factor = 1,
+    residual: Depth = 0,
 ) -> list[nn.Module]:
     """Make a block of layers that shrinks feature maps, or only changes their number.
 
@@ -49,15 +50,15 @@ def decoder_block(
     channels: int,
     activation: Callable[[], nn.Module],
     *,
-    filters: Count,
+    filters: Width,
     kernel: Odd = 3,
-    stride: Count = 1,
+    stride: Factor = 1,
     padding: Padding = "same",
     transposed: Flag = False,
-    upsample: Count = 1,
-    shuffle: Count = 1,
+    upsample: Factor = 1,
+    shuffle: Factor = 1,
     norm: Flag = False,
-    residual: CountOrZero = 0,
+    residual: Depth = 0,
 ) -> list[nn.Module]:
     """Make a block of layers that enlarges feature maps, or only changes their number.
 
@@ -124,8 +125,11 @@ def chain(
     """Make the layers of all blocks, one after the other, and count the feature maps that come out of the last.
 
     Raises:
-        ValueError: If the keywords of a block do not go together.
+        ValueError: If the keywords of a block do not go together, or there are too many blocks.
     """
+    count = sum(1 + keywords.get("residual", 0) for keywords in blocks)
+    if count > MOST_BLOCKS:
+        raise ValueError(f"expected at most {MOST_BLOCKS} blocks and residual blocks together, got {count:,}")
     layers: list[nn.Module] = []
     for index, keywords in enumerate(blocks):
         try:

@@ -9,7 +9,14 @@ from hourglass.networks.base.autoencoder import ImageShape
 
 
 def tiles_per_image(image_shape: ImageShape, tile: tuple[int, int]) -> int:
-    """Count the tiles (height, width) that cover an image (C, H, W)."""
+    """Count the tiles (height, width) that cover an image (C, H, W).
+
+    Raises:
+        ValueError: If a tile is larger than the image, and so for the most part a copy of its edge.
+    """
+    if any(side > size for size, side in zip(image_shape[1:], tile, strict=True)):
+        largest, got = (f"{height}x{width}" for height, width in (image_shape[1:], tile))
+        raise ValueError(f"expected a tile of at most {largest}, the size of an image, got {got}")
     return math.prod(math.ceil(size / side) for size, side in zip(image_shape[1:], tile, strict=True))
 
 
