@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -44,6 +44,13 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def picture(seed: int, height: int = 12, width: int = 16) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def save_photos(folder: Path, stems: Sequence[str]) -> None:
+    """Save a different PNG under each name in a new folder."""
+    folder.mkdir()
+    for seed, stem in enumerate(stems):
+        Image.fromarray(picture(seed)).save(folder / f"{stem}.png")
 
 
 def make_photos(folder: Path, classes: dict[str, int]) -> Path:
@@ -149,9 +156,7 @@ def test_names_as_iiitm_has_them(workplace: Path) -> None:
 
 
 def test_a_split_against_known_groups_says_so(workplace: Path) -> None:
-    (workplace / "photos").mkdir()
-    for index in range(60):
-        Image.fromarray(picture(index)).save(workplace / "photos" / f"{index // 6} {index}.png")
+    save_photos(workplace / "photos", [f"{index // 6} {index}" for index in range(60)])
     configure(workplace, split="random", options={"pattern": r"(?P<group>\d+) .*"})
     prepare.main("mine")
     _, labels, meta = prepared(workplace)
@@ -270,9 +275,7 @@ def test_bad_images_are_left_out_when_asked_and_listed(workplace: Path) -> None:
 
 
 def test_frames_are_in_the_order_of_their_numbers(workplace: Path) -> None:
-    (workplace / "photos").mkdir()
-    for index in range(1, 101):
-        Image.fromarray(picture(index)).save(workplace / "photos" / f"frame{index}.png")
+    save_photos(workplace / "photos", [f"frame{index}" for index in range(1, 101)])
     configure(workplace, split="contiguous")
     prepare.main("mine")
     numbers = [int(Path(row["source"]).stem.removeprefix("frame")) for row in prepared(workplace)[1]]
@@ -294,9 +297,7 @@ def test_linked_folders_are_searched_and_loops_are_not(workplace: Path) -> None:
 
 
 def test_few_large_groups_leave_no_split_empty(workplace: Path) -> None:
-    (workplace / "photos").mkdir()
-    for index in range(30):
-        Image.fromarray(picture(index)).save(workplace / "photos" / f"{index // 10} {index % 10}.png")
+    save_photos(workplace / "photos", [f"{index // 10} {index % 10}" for index in range(30)])
     configure(workplace, split="grouped", options={"pattern": r"(?P<group>\d) \d\.png"})
     prepare.main("mine")
     assert [len(array) for array in prepared(workplace)[0].values()] == [10, 10, 10]

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,13 +75,28 @@ def split_of_folder(name: str) -> str:
     return SPLIT_WORDS[match[1].lower()] if match else ""
 
 
+def composed(text: str) -> str:
+    """Return a text with é as one character, where macOS writes an e and an accent."""
+    return unicodedata.normalize("NFC", text)
+
+
+def find_alike(texts: Iterable[str]) -> tuple[str, str] | None:
+    """Return two different texts that look the same, None if there are none."""
+    return _find_twins(texts, composed)
+
+
 def find_clash(paths: Iterable[NamePath]) -> tuple[NamePath, NamePath] | None:
     """Return two different paths that are the same on a disk that ignores case or how accents are composed, or None."""
+    return _find_twins(paths, lambda path: composed(str(path).lower()))
+
+
+def _find_twins(items: Iterable[NamePath], key: Callable[[NamePath], str]) -> tuple[NamePath, NamePath] | None:
+    """Return two different items of one key, None if there are none."""
     seen: dict[str, NamePath] = {}
-    for path in paths:
-        twin = seen.setdefault(unicodedata.normalize("NFC", str(path).lower()), path)
-        if twin != path:
-            return twin, path
+    for item in items:
+        twin = seen.setdefault(key(item), item)
+        if twin != item:
+            return twin, item
     return None
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from hourglass.console.errors import UserError
 from hourglass.data.folders.patterns import limited
 from hourglass.data.manifest import check_unchanged, read_manifest
-from hourglass.data.names import SUFFIXES, find_clash, is_hidden, is_litter, is_printable
-from hourglass.data.preparation.alike import find_alike
+from hourglass.data.names import SUFFIXES, find_alike, find_clash, is_hidden, is_litter, is_printable
 from hourglass.natural import natural_key
 
 METADATA = ("metadata.csv", "metadata.jsonl")  # what Hugging Face's ImageFolder puts beside images

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from hourglass.console.errors import UserError
 from hourglass.data.folders.listing import Listing
-from hourglass.data.names import is_printable
-from hourglass.data.preparation.alike import composed
+from hourglass.data.names import composed, is_printable
 from hourglass.data.preparation.raw import SHOWN, regular, shown
 
 MAX_PATH = 400  # characters of a path that a message quotes

@@ -30,7 +30,7 @@ from hourglass.data import image
 from hourglass.data.content import DIGEST_BYTES, digest
 from hourglass.data.image import Preparation
 from hourglass.data.prepared import Bytes
-from hourglass.files import whole_folder, write_json
+from hourglass.files import sha256, whole_folder, write_json
 
 if TYPE_CHECKING:
     from hourglass.data.preparation.decoded import Decoded
@@ -68,8 +68,7 @@ def bytes_key(data: bytes) -> bytes:
 
 def how(preparation: Preparation) -> dict[str, Any]:
     """Return all that decides what an image file becomes: the preparation, Pillow and the code of `image`."""
-    code = hashlib.sha256(Path(image.__file__).read_bytes()).hexdigest()
-    return {"preparation": preparation.values(), "pillow": PIL.__version__, "code": code}
+    return {"preparation": preparation.values(), "pillow": PIL.__version__, "code": sha256(Path(image.__file__))}
 
 
 class Cache:

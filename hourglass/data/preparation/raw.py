@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
-from hourglass.data.names import is_printable
-from hourglass.data.preparation.alike import find_alike
+from hourglass.data.names import find_alike, is_printable
 from hourglass.data.prepared import Bytes
 from hourglass.natural import natural_key
 

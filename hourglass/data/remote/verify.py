@@ -11,6 +11,7 @@ from pathlib import Path
 from hourglass.data.remote.archives import begins_as_archive, is_archive
 from hourglass.data.remote.bounded import UnavailableError
 from hourglass.data.remote.members import expansion_limit
+from hourglass.files import sha256 as sha256_of
 
 CHUNK = 1 << 20  # bytes
 HEAD = 1 << 16  # bytes in which a page or an error is recognized
@@ -45,8 +46,7 @@ def verify(path: Path, name: str, sha256: Sequence[str], max_bytes: int) -> None
 
 
 def _check_digest(path: Path, name: str, sha256: Sequence[str], max_bytes: int) -> None:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(path)
     if digest not in sha256 and not (name.endswith(".gz") and _content_digest(path, max_bytes) in sha256):
         raise UnavailableError(f"expected SHA-256 {' or '.join(sha256)}, got {digest}")
 
