@@ -18,7 +18,7 @@ from hourglass.console.command import deferred_signals
 from hourglass.files import sha256
 from hourglass.training.checkpoints import Checkpoints, run_key
 
-from .conftest import Project
+from .conftest import Project, copy_of
 from .test_pipeline import bytes_of
 
 MODEL = {
@@ -52,6 +52,20 @@ def with_model(project: Project) -> Project:
     project.change("models.tested", MODEL)
     project.change("train.checkpoint_seconds", 0)
     return project
+
+
+@pytest.fixture(scope="module")
+def trained_once(quickstart: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a clone in which the model was trained to the end, and its checkpoints are kept. Tests must not change it."""
+    project = with_model(copy_of(quickstart, tmp_path_factory.mktemp("trained") / "project"))
+    project.ok(*TRAIN)
+    return project
+
+
+@pytest.fixture
+def trained(trained_once: Project, tmp_path: Path) -> Project:
+    """Return a copy of that clone, to be changed at will."""
+    return copy_of(trained_once, tmp_path / "project")
 
 
 def results(project: Project) -> dict[str, bytes]:
@@ -271,41 +285,35 @@ CHANGES: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_state_of_something_else_is_removed_in_one_line(project: Project, change: str) -> None:
-    with_model(project)
-    project.ok(*TRAIN)
-    expected = results(project)
-    folder = checkpoints(project)[0].parent
+def test_a_state_of_something_else_is_removed_in_one_line(trained: Project, change: str) -> None:
+    expected = results(trained)
+    folder = checkpoints(trained)[0].parent
     change_state(max(folder.glob("*.pt")), CHANGES[change])
-    done = project.run(*TRAIN)
+    done = trained.run(*TRAIN)
     assert done.returncode == 0
     (line,) = [line for line in done.stderr.splitlines() if "expected the state" in line]
     start = r"warning: data/checkpoints/tested/.*\.pt: expected the state of this training, got another: "
     assert re.match(start + r".*: it is removed$", line)
-    assert results(project) == expected
+    assert results(trained) == expected
 
 
-def test_a_finished_training_writes_its_model_again(project: Project) -> None:
-    with_model(project)
-    project.ok(*TRAIN)
-    expected = results(project)
-    shutil.rmtree(project.folder / "data/models/tested")  # as DVC does before it runs a stage
-    output = project.ok(*TRAIN)
+def test_a_finished_training_writes_its_model_again(trained: Project) -> None:
+    expected = results(trained)
+    shutil.rmtree(trained.folder / "data/models/tested")  # as DVC does before it runs a stage
+    output = trained.ok(*TRAIN)
     assert output.count("had been trained to the end") == 2  # seeds
-    assert results(project) == expected
+    assert results(trained) == expected
 
 
-def test_evaluation_ends_what_is_kept_of_a_finished_training(project: Project) -> None:
-    with_model(project)
-    project.ok(*TRAIN)
-    project.ok(sys.executable, "-m", "stages.evaluate", "tested")
-    assert not checkpoints(project)
-    project.change("models.tested.training.learning_rate", 0.02)
-    run_for(project, 0.1, signal.SIGKILL)
-    unfinished = checkpoints(project)
+def test_evaluation_ends_what_is_kept_of_a_finished_training(trained: Project) -> None:
+    trained.ok(sys.executable, "-m", "stages.evaluate", "tested")
+    assert not checkpoints(trained)
+    trained.change("models.tested.training.learning_rate", 0.02)
+    run_for(trained, 0.1, signal.SIGKILL)
+    unfinished = checkpoints(trained)
     assert unfinished
-    project.ok(sys.executable, "-m", "stages.evaluate", "tested")  # of the model before
-    assert checkpoints(project) == unfinished
+    trained.ok(sys.executable, "-m", "stages.evaluate", "tested")  # of the model before
+    assert checkpoints(trained) == unfinished
 
 
 def test_another_number_of_threads_does_not_inherit_weights(project: Project) -> None:
@@ -319,21 +327,19 @@ def test_another_number_of_threads_does_not_inherit_weights(project: Project) ->
 
 
 @pytest.mark.parametrize("damage", ["flipped", "removed"])
-def test_a_snapshot_that_was_lost_is_made_again(project: Project, damage: str) -> None:
-    with_model(project)
-    project.ok(*TRAIN)
-    expected = results(project)
-    snapshot = min((project.folder / "data/checkpoints/tested").rglob("epoch-000002-*.safetensors"))
+def test_a_snapshot_that_was_lost_is_made_again(trained: Project, damage: str) -> None:
+    expected = results(trained)
+    snapshot = min((trained.folder / "data/checkpoints/tested").rglob("epoch-000002-*.safetensors"))
     if damage == "removed":
         snapshot.unlink()
     else:
         content = bytearray(snapshot.read_bytes())
         content[-1] ^= 1
         snapshot.write_bytes(content)
-    done = project.run(*TRAIN)
+    done = trained.run(*TRAIN)
     assert done.returncode == 0
     assert "expected a whole snapshot of epoch 2 beside it, got none: it is removed" in done.stderr
-    assert results(project) == expected
+    assert results(trained) == expected
 
 
 def test_one_is_due_when_the_last_is_old_enough(tmp_path: Path) -> None:

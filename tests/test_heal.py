@@ -48,12 +48,12 @@ def flip(path: Path) -> None:
 
 
 def outputs(project: Project) -> dict[str, bytes]:
-    """Read all that the stages have made, but for the times, which differ from run to run."""
+    """Read all outputs: not the times, which differ from run to run, nor checkpoints that wait for an evaluation."""
     return {
         f"{folder}/{name}": content
         for folder in ("data", "metrics", "plots")
         for name, content in bytes_of(project.folder / folder).items()
-        if not name.startswith("timing/")
+        if not name.startswith(("timing/", "checkpoints/"))
     }
 
 

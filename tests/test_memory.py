@@ -122,6 +122,7 @@ def test_memory_that_is_too_little_is_one_line(
         project.change("models.digits-dense.training", {"epochs": 1, "batch_size": 1400, "learning_rate": 0.001})
     elif model == "digits-pca":
         replace_split(project, "train", (1500, 1, 200, 200))  # as many values as are solved at once
+        replace_split(project, "val", (10, 1, 200, 200))
     else:
         replace_split(project, "test", (100_000, 1, 8, 8))
     before = files(project.folder)

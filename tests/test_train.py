@@ -166,7 +166,8 @@ def test_streaming_from_the_params_gives_the_same_model(project: Project) -> Non
 
 def test_a_loss_that_explodes_is_one_line(project: Project) -> None:
     project.change("train.checkpoint_seconds", 0)
-    recipe = RECIPE | {"epochs": 9, "learning_rate": 1e38, "optimizer": {"name": "adadelta"}}
+    project.change("models.digits-dense.network.hidden", [64, 64, 64])  # whose product overflows, as no rate alone may
+    recipe = RECIPE | {"epochs": 9, "learning_rate": 1e12, "optimizer": {"name": "adadelta"}}
     project.change("models.digits-dense.training", recipe)
     done = project.run(*TRAIN)
     assert done.returncode == 1
@@ -182,7 +183,7 @@ def limited(project: Project) -> subprocess.CompletedProcess[str]:
 
 
 def test_memory_that_runs_out_names_the_batch_size(project: Project) -> None:
-    project.change("models.digits-dense.network.hidden", [3_000_000])
+    project.change("models.digits-dense.network.hidden", [1_000_000])
     project.change("models.digits-dense.training", RECIPE | {"batch_size": 1438})
     done = limited(project)
     assert done.returncode == 1, done.stderr
@@ -192,7 +193,7 @@ def test_memory_that_runs_out_names_the_batch_size(project: Project) -> None:
 
 
 def test_a_network_that_is_too_large_is_refused_in_one_line(project: Project) -> None:
-    project.change("models.digits-dense.network.hidden", [1_000_000_000])
+    project.change("models.digits-dense.network.hidden", [1_000_000, 1_000_000])
     done = limited(project)
     assert done.returncode == 1
     assert "error: expected the network to fit into the memory of CPU" in done.stderr
