@@ -78,7 +78,8 @@ def read_history(path: Path, again: str) -> pd.DataFrame:
     split_and_loss = [str(column).partition("_") for column in history]
     losses = {loss for split, _, loss in split_and_loss if split in ("train", "val")}
     require_columns(path, history, [f"{split}_{loss}" for loss in sorted(losses) for split in ("train", "val")], again)
-    require_rows(path, history["epoch"], range(1, len(history) + 1), again)
+    first = 0 if 0 in history["epoch"].to_list() else 1  # epoch 0 is PCA, where a training starts at it
+    require_rows(path, history["epoch"], range(first, first + len(history)), again)
     return history
 
 

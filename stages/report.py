@@ -18,30 +18,35 @@ from hourglass.metrics.results import Facts
 from hourglass.metrics.table import Result, to_markdown
 from stages.paths import GROUPS, LOCKS, PARAMS, PLOTS, REPORTS, remedy
 
+HEADING = (
+    "Scores on the test split, which no choice ever saw; PCA first. "
+    "Of several seeds: mean ± standard deviation, sqrt(sum((x - mean)^2) / (seeds - 1))."
+)
 FIRST = ("reconstructions", "whole", "latents", "training", "samples", "variations")  # in this order, then all others
 
 
 def main(name: str) -> None:
     """Compare all models of one group by their scores on the test split."""
     group = Params.load(PARAMS).keywords(Group, "groups", name)
-    results = read(GROUPS / f"{name}.json", group["published"], name)
-    text = f"# {group['title']}\n\nScores on the test split, which no choice ever saw; PCA first.\n\n"
+    results = read(GROUPS / f"{name}.json", group, name)
+    text = f"# {group['title']}\n\n{HEADING}\n\n"
     with whole_file(REPORTS / f"{name}.md") as page, whole_file(PLOTS / "reports" / f"{name}.png") as picture:
         page.write_text(text + to_markdown(results) + links(name, results), encoding="utf-8")
-        draw(picture, group["title"], results)
+        save(draw_comparison(bars(results), headings(), group["title"]), picture)
 
 
-def read(path: Path, published: dict[str, dict[str, Any]], group: str) -> list[Result]:
-    """Read what `gather` wrote, and put beside each model what was published for it."""
-    again = remedy(f"groups/dvc.yaml:{group}")
+def read(path: Path, group: dict[str, Any], name: str) -> list[Result]:
+    """Read what `gather` wrote, and put beside each model what params.yaml says of it."""
+    again = remedy(f"groups/dvc.yaml:{name}")
     models = read_json(path, dict[Name, Facts], again)
     if not models:
         raise UserError(f"{path}: expected a model or more, got none: {again}")
     results = []
-    for name, facts in models.items():
-        entry = published.get(name, {})
-        figures = {metric: entry[metric] for metric in METRICS if entry.get(metric) is not None}
-        results.append(Result(name, facts, figures, entry.get("source", "")))
+    for model, facts in models.items():
+        published = group["published"].get(model, {})
+        figures = {metric: published[metric] for metric in METRICS if published.get(metric) is not None}
+        note = " ".join(group["notes"].get(model, "").split())  # on one line
+        results.append(Result(model, facts, figures, published.get("source", ""), note))
     return sorted(results, key=lambda result: result.order)
 
 
@@ -57,16 +62,17 @@ def links(group: str, results: list[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(picture: Path, title: str, results: list[Result]) -> None:
-    """Draw the same results as bars."""
-    headings = {
-        key: f"{metric.label} ({metric.better} is better)" for key, metric in METRICS.items() if metric.compared
-    }
-    bars = {
-        dataset: [Bar(one.name, one.facts.test, one.published, one.is_baseline) for one in of_dataset]
+def bars(results: list[Result]) -> dict[str, list[Bar]]:
+    """Return the same results as bars, by data set."""
+    return {
+        dataset: [Bar(one.name, one.scores, one.deviations, one.published, one.is_baseline) for one in of_dataset]
         for dataset, of_dataset in groupby(results, key=lambda result: result.dataset)
     }
-    save(draw_comparison(bars, headings, title), picture)
+
+
+def headings() -> dict[str, str]:
+    """Return the metrics that have bars, with their headings."""
+    return {key: f"{metric.label} ({metric.better} is better)" for key, metric in METRICS.items() if metric.compared}
 
 
 if __name__ == "__main__":

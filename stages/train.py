@@ -84,7 +84,7 @@ def write(name: str, runs: Sequence[Run], config: dict[str, Any]) -> None:
         UserError: If they cannot be written; the trainings are kept.
     """
     first = runs[0]
-    training = {"best_epoch": first.best_epoch, "epochs": len(first.history), "val_loss": rounded(first.val_loss)}
+    training = {"best_epoch": first.best_epoch, "epochs": first.epochs, "val_loss": rounded(first.val_loss)}
     config = config | {"computed": first.computed, "seeds": [run.seed for run in runs], "training": training}
     history = pd.DataFrame(first.history).astype({"epoch": int})
     try:
@@ -103,7 +103,7 @@ def write(name: str, runs: Sequence[Run], config: dict[str, Any]) -> None:
             f"make room there, and dvc repro train@{name} writes its model without training again"
         ) from None
     seconds = sum(run.seconds for run in runs)
-    print(f"{name}: validation loss {first.val_loss:.4g}, {len(first.history)} epochs, {seconds:.1f} s")
+    print(f"{name}: validation loss {first.val_loss:.4g}, {first.epochs} epochs, {seconds:.1f} s")
 
 
 if __name__ == "__main__":

@@ -10,13 +10,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from hourglass.console.command import deferred_signals
 from hourglass.files import sha256
+from hourglass.networks.base.families import build
 from hourglass.training.checkpoints import Checkpoints, run_key
+from hourglass.training.distributed import ProcessGroup
+from hourglass.training.recipe import Recipe, Settings
+from hourglass.training.run import Run, train
 
 from .conftest import Project, copy_of
 from .test_pipeline import bytes_of
@@ -182,6 +188,51 @@ def test_what_changes_no_bit_does_not_start_anew(project: Project, edit: str) ->
     else:
         project.change(f"train.{edit}", 30 if edit == "checkpoint_seconds" else "streaming")
     assert "continues from" in project.ok(*TRAIN)
+
+
+LAPPED = {"tile": [4, 4], "tile_latent_dim": 4, "hidden": [9], "residual": 1, "linear": "pca", "overlap": True}
+RECIPES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # family, network, changes of the recipe
+    "muon": ("dense", {"latent_dim": 3, "hidden": [11]}, {"optimizer": {"name": "muon"}}),
+    "linear path": ("dense", {"latent_dim": 3, "hidden": [11], "linear": "pca", "train_linear": True}, {}),
+    "overlap and crops": ("tiles", LAPPED, {"augment": {"crop": 4, "flip": True, "transpose": True}}),
+    "gaussian vae": ("vae", {"latent_dim": 3, "hidden": [11], "likelihood": "gaussian", "linear": "pca"}, {}),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_state_before_the_last_leads_to_the_same_bits(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family, network, changes = RECIPES[name]
+    recipe = Recipe(**{"epochs": 1, "batch_size": 8, "learning_rate": 0.01, "patience": 1} | changes)
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 9, 8), dtype=np.uint8)
+
+    def run() -> Run:
+        (done,), _ = train(
+            "tested",
+            lambda seed: build(family, (1, 9, 8), network, seed),
+            (images[:30], images[30:]),
+            recipe,
+            Settings(checkpoint_seconds=0),
+            tmp_path,
+            {},
+            torch.device("cpu"),
+            ProcessGroup(),
+        )
+        return done
+
+    whole = run()
+    history = list(whole.history)
+    assert run().history == history  # had been trained to the end
+    (*_, last) = sorted(tmp_path.rglob("*.pt"))
+    last.unlink()
+    capsys.readouterr()
+    again = run()
+    assert "tested: continues from epoch 1, step 4" in capsys.readouterr().out  # epoch 0 and all steps are behind it
+    assert again.history == history
+    assert again.kept_epoch == whole.kept_epoch
+    weights = again.network.state_dict()
+    assert all(torch.equal(weights[key], tensor) for key, tensor in whole.network.state_dict().items())
 
 
 def save_three(folder: Path) -> Checkpoints:

@@ -172,7 +172,7 @@ models:
         "6: models.a.encoder.1: unknown key 'filtres'; did you mean 'filters'?",
         "7: models.a.encoder.2: expected a section of keys, got 3",
         "8: models.a.hidden: expected a list, got 5",
-        "9: models.a.activation: expected one of relu, leaky_relu, sigmoid, linear, got 'Relu'; did you mean 'relu'?",
+        "9: models.a.activation: expected one of relu, leaky_relu, silu, sigmoid, linear, got 'Relu'; did you mean 'relu'?",
         "11: models.a.loss.msse: expected one of mse, ssim, got 'msse'; did you mean 'mse'?",
     ]
 

@@ -87,6 +87,29 @@ def test_conv_without_a_dense_layer_keeps_feature_maps() -> None:
     assert layers_of(small)[:4] == ["conv 128 3x3 /1", "ReLU", "BatchNorm2d", "MaxPool2d"]
 
 
+@pytest.mark.parametrize(
+    ("norm", "behind"),
+    [(False, ["ReLU"]), (True, ["ReLU", "BatchNorm2d"]), ("before", ["BatchNorm2d", "ReLU"])],
+    ids=str,
+)
+def test_batch_norm_follows_the_activation_or_stands_before_it(norm: object, behind: list[str]) -> None:
+    keywords = {
+        "encoder": [{"filters": 4, "norm": norm, "pool": 2}],
+        "decoder": [{"filters": 4, "norm": norm, "shuffle": 2}, {"filters": 5, "norm": norm, "transposed": True}],
+    }
+    assert layers_of(build("conv", (1, 8, 8), keywords)) == [
+        *["conv 4 3x3 /1", *behind, "MaxPool2d", "Flatten", "Unflatten"],
+        *["conv 16 3x3 /1", "PixelShuffle", *behind, "transposed 5 3x3 /1", *behind, "conv 1 3x3 /1", "Sigmoid"],
+    ]
+
+
+@pytest.mark.parametrize(("norm", "inside"), [(False, "Identity"), (True, "BatchNorm2d"), ("before", "BatchNorm2d")])
+def test_residual_blocks_have_batch_norm_where_their_block_has(norm: object, inside: str) -> None:
+    network = build("conv", (2, 4, 4), {"encoder": [{"filters": 2, "norm": norm, "residual": 1}], "decoder": []})
+    (block,) = (module for module in network.modules() if isinstance(module, Residual))
+    assert [type(layer).__name__ for layer in block.change] == ["Conv2d", inside, "ReLU", "Conv2d"]
+
+
 def test_padding_is_cropped_where_it_was_put() -> None:
     keywords = {"encoder": [{"filters": 1, "pool": 4}], "decoder": [{"filters": 1, "upsample": 4}]}
     network = build("conv", (1, 6, 5), keywords)

@@ -14,10 +14,9 @@ import torch
 from hourglass.config.keywords import section
 from hourglass.console.errors import UserError
 from hourglass.inference.store import load_model, save_model
-from hourglass.networks.base.autoencoder import Autoencoder, Generative, Solvable, TrainsOnParts, scale
+from hourglass.networks.base.autoencoder import Autoencoder, Generative, Solvable, scale
 from hourglass.networks.base.blocks import decoder_block, encoder_block
 from hourglass.networks.base.families import build, families, family_class
-from hourglass.networks.base.layers import Residual
 
 from .conftest import ROOT
 
@@ -53,7 +52,28 @@ VARIANTS: dict[str, dict[str, Any]] = {  # of a family, so named: what comes aft
         "decoder": [{"filters": 4, "shuffle": 2, "norm": True, "residual": 1}],
         "activation": "leaky_relu",
     },
+    "conv: norm before": {
+        "latent_dim": 3,
+        "encoder": [{"filters": 4, "norm": "before", "pool": 2}],
+        "decoder": [{"filters": 4, "norm": "before", "upsample": 2}],
+        "activation": "leaky_relu",
+    },
+    "vae: dense": {"latent_dim": 3, "hidden": [9], "activation": "leaky_relu"},
+    "vae: gaussian": {"latent_dim": 3, "hidden": [9], "activation": "leaky_relu", "likelihood": "gaussian"},
 }
+GAUSSIAN = {"likelihood": "gaussian", "linear": "pca"}
+LINEAR: dict[str, dict[str, Any]] = {  # with a linear path
+    "dense: linear": NETWORK["dense"] | {"linear": "pca"},
+    "conv: linear": NETWORK["conv"] | {"linear": "pca"},
+    "tiles: linear": NETWORK["tiles"] | {"linear": "pca"},
+    "tiles: conv linear": VARIANTS["tiles: conv"] | {"linear": "pca"},
+    "tiles: overlap": NETWORK["tiles"] | {"linear": "pca", "overlap": True, "residual": 1},
+    "tiles: lapped": {"tile": [3, 4], "tile_latent_dim": 3, "linear": "pca", "overlap": True},
+    "vae: linear": VARIANTS["vae: dense"] | GAUSSIAN,
+    "vae: conv linear": NETWORK["vae"] | GAUSSIAN,
+}
+LINEAR |= {f"{name}, trained": network | {"train_linear": True} for name, network in LINEAR.items()}
+VARIANTS |= LINEAR
 
 every_family = pytest.mark.parametrize("family", [*NETWORK, *VARIANTS])
 every_family_and_shape = pytest.mark.parametrize(
@@ -69,17 +89,26 @@ every_family_and_shape = pytest.mark.parametrize(
 
 
 def make(family: str, shape: tuple[int, int, int], seed: int = 0) -> tuple[Autoencoder, torch.Tensor]:
-    """Build a small network, solved if it has a closed form, and 20 random images for it."""
+    """Build a small network, solved if it has a closed form or a linear path, and 20 random images for it."""
     network = build(family.partition(":")[0], shape, (NETWORK | VARIANTS)[family], seed).eval()
     images = torch.rand(20, *shape, generator=torch.Generator().manual_seed(1))
     if isinstance(network, Solvable):
         network.fit([images.numpy()])
+    if network.linear is not None:
+        network.linear.fit([images.numpy()], tiled="tiles" in family)
     return network, images
+
+
+def move_from_zero(network: torch.nn.Module) -> None:
+    """Set the weights of the layers that start at zero, which are in the way of all gradients, to random ones."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.ConvTranspose2d) and not module.weight.any():
+            torch.nn.init.xavier_uniform_(module.weight, generator=torch.Generator().manual_seed(2))
 
 
 def examples(network: Autoencoder, images: torch.Tensor) -> torch.Tensor:
     """Return what a network trains on."""
-    return network.examples(images) if isinstance(network, TrainsOnParts) else images
+    return network.examples(images)
 
 
 def test_every_family_is_tested() -> None:
@@ -111,7 +140,6 @@ def test_a_package_is_no_family() -> None:
 
 def test_families_with_a_closed_form_are_told_by_their_class() -> None:
     assert [name for name in families() if issubclass(family_class(name), Solvable)] == ["pca"]
-    assert [name for name in families() if issubclass(family_class(name), TrainsOnParts)] == ["tiles"]
     assert [name for name in families() if issubclass(family_class(name), Generative)] == ["vae"]
 
 
@@ -146,7 +174,7 @@ def test_shapes(family: str, shape: tuple[int, int, int]) -> None:
     assert latents.dtype == torch.float32
     assert network.decode(latents).shape == images.shape
     assert torch.equal(network(images), network.decode(latents))
-    assert network.losses(examples(network, images))["loss"].shape == ()
+    assert network.losses(network.examples(images))["loss"].shape == ()
 
 
 @every_family_and_shape
@@ -155,10 +183,8 @@ def test_gradients_reach_every_parameter(family: str, shape: tuple[int, int, int
     if isinstance(network, Solvable):
         assert not list(network.parameters())  # nothing to train
         return
-    for module in network.modules():
-        if isinstance(module, Residual):  # as after its first step: before, it adds nothing
-            torch.nn.init.ones_(module.change[3].weight)  # type: ignore[arg-type]
-    network.train().losses(examples(network, images))["loss"].backward()
+    move_from_zero(network)  # as after the first step
+    network.train().losses(network.examples(images))["loss"].backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from hourglass.console.errors import UserError
 from hourglass.figures import latents, reconstructions, training, variations, whole
 from hourglass.figures.comparison import Bar, draw_comparison
 from hourglass.figures.evaluated import Evaluated, Generated, spread
 from hourglass.figures.rows import draw_rows, mosaic
 from hourglass.figures.style import save
-from stages.plot import drawings
+from stages.plot import drawings, read_history
 
 FIGURES = dict(drawings())
 
@@ -129,6 +130,57 @@ def test_the_best_epoch_is_that_of_the_smallest_validation_loss() -> None:
     assert [axis.get_yscale() for axis in figure.axes] == ["log", "linear"]
 
 
+def test_training_that_starts_at_pca_has_an_epoch_0() -> None:
+    losses = {"train_loss": [3.0, 2, 1], "val_loss": [1.0, 2, 3]}
+    figure = training.draw(replace(evaluated(), history=pd.DataFrame({"epoch": [0, 1, 2]} | losses)))
+    assert figure is not None
+    (axis,) = figure.axes
+    train, val, *_ = axis.lines
+    assert np.asarray(train.get_xdata()).tolist() == np.asarray(val.get_xdata()).tolist() == [0, 1, 2]
+    legend = axis.get_legend()
+    assert legend is not None
+    assert legend.get_texts()[-1].get_text() == "1 in the best epoch, 0"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_history_begins_with_epoch_0_or_1(first: int, tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    history = pd.DataFrame({"epoch": range(first, 4), "train_loss": -1.5, "val_loss": -2.5})
+    history.to_csv(path, index=False)
+    pd.testing.assert_frame_equal(read_history(path, "train it"), history)
+    for lost in history.index[1:-1]:
+        history.drop(index=lost).to_csv(path, index=False)
+        with pytest.raises(UserError, match=f"^{path}: expected "):
+            read_history(path, "train it")
+
+
+@pytest.mark.parametrize(("losses", "grid"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (5, (2, 3))])
+def test_more_than_three_losses_stand_on_two_rows(losses: int, grid: tuple[int, int]) -> None:
+    names = [f"loss_{index}" for index in range(losses)]
+    history = {f"{split}_{name}": [2.0, 1.0] for name in names for split in ("train", "val")}
+    figure = training.draw(replace(evaluated(), history=pd.DataFrame({"epoch": [1, 2]} | history)))
+    assert figure is not None
+    assert [axis.get_ylabel() for axis in figure.axes] == names
+    assert {place.get_gridspec().get_geometry() for axis in figure.axes if (place := axis.get_subplotspec())} == {grid}
+    panel = figure.get_size_inches() / (grid[1], grid[0])
+    assert (panel >= (4.5, 4)).all()
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale"),
+    [([9.0, 4, 1], "log"), ([9.0, 4, 0], "linear"), ([9.0, 4, -1], "linear"), ([-1.0, -4, -9], "linear")],
+)
+def test_only_positive_losses_have_a_logarithmic_scale(losses: list[float], scale: str, tmp_path: Path) -> None:
+    history = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": losses, "val_loss": losses})
+    figure = training.draw(replace(evaluated(), history=history))
+    assert figure is not None
+    save(figure, tmp_path / "training.png")
+    (axis,) = figure.axes
+    assert axis.get_yscale() == scale
+    bottom, top = axis.get_ylim()
+    assert bottom <= min(losses) < max(losses) <= top
+
+
 def test_the_error_map_is_of_values_from_0_to_1() -> None:
     black, white = np.zeros((1, 1, 4, 4), np.uint8), np.full((1, 1, 4, 4), 255, np.uint8)
     figure = reconstructions.draw(replace(evaluated((1, 1, 4, 4)), originals=black, reconstructions=white))
@@ -183,7 +235,7 @@ def test_a_row_of_variations_is_labeled_with_its_dimension() -> None:
 
 
 def test_a_published_score_is_a_mark_beside_the_bar() -> None:
-    bars = {"cells": [Bar("cells-dense", {"mse": 0.5}, {"mse": 0.75}, baseline=False)]}
+    bars = {"cells": [Bar("cells-dense", {"mse": 0.5}, {}, {"mse": 0.75}, baseline=False)]}
     figure = draw_comparison(bars, {"mse": "MSE (lower is better)", "ssim": "SSIM (higher is better)"}, "title")
     assert [axis.get_title(loc="left") for axis in figure.axes] == [
         "cells: MSE (lower is better)",
@@ -193,8 +245,18 @@ def test_a_published_score_is_a_mark_beside_the_bar() -> None:
     assert [text.get_text() for text in figure.axes[1].texts] == [" does not apply"]
 
 
+def test_several_seeds_are_an_interval_at_the_end_of_the_bar() -> None:
+    one = Bar("cells-pca", {"mse": 0.75}, {}, {}, baseline=True)
+    several = Bar("cells-dense", {"mse": 0.5}, {"mse": 0.125}, {}, baseline=False)
+    figure = draw_comparison({"cells": [one, several]}, {"mse": "MSE (lower is better)"}, "title")
+    intervals = [line.get_segments() for line in figure.axes[0].collections]  # type: ignore[attr-defined]
+    assert np.asarray(intervals).tolist() == [[[[0.375, 1], [0.625, 1]]]]
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["PCA", "autoencoder", "± standard deviation over seeds"]
+
+
 @pytest.mark.parametrize("metrics", [1, 3])
 def test_a_comparison_has_a_panel_for_each_metric(metrics: int) -> None:
     names = {f"metric {index}": f"Metric {index}" for index in range(metrics)}
-    bars = {"cells": [Bar("cells-pca", dict.fromkeys(names, 0.5), {}, baseline=True)]}
+    bars = {"cells": [Bar("cells-pca", dict.fromkeys(names, 0.5), {}, {}, baseline=True)]}
     assert len(draw_comparison(bars, names, "title").axes) == metrics

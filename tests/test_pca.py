@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from hourglass.console.errors import UserError
-from hourglass.networks import pca
+from hourglass.networks.base import principal
 from hourglass.networks.base.autoencoder import Autoencoder, Solvable
 from hourglass.networks.base.families import build
 from hourglass.networks.base.tiling import join, split
@@ -124,9 +124,9 @@ def test_every_solver_finds_the_least_squared_error(
     images += generator.standard_normal(images.shape) / 9
     images = (images - images.min()).astype(np.float32)
     if solver != "full":
-        monkeypatch.setattr(pca, "WHOLE_VALUES", images.size - 1)
+        monkeypatch.setattr(principal, "WHOLE_VALUES", images.size - 1)
     if solver == "randomized":
-        monkeypatch.setattr(pca, "COVARIANCE_VALUES", 16 * 18 - 1)
+        monkeypatch.setattr(principal, "COVARIANCE_VALUES", 16 * 18 - 1)
     network = solved(images, directions)
     assert network.solver == solver
     least = least_squared_error(images, directions)
@@ -136,8 +136,8 @@ def test_every_solver_finds_the_least_squared_error(
 
 @pytest.mark.parametrize("kind", ["noise", "constant", "black", "few"])
 def test_the_randomized_solver_ends_well_on(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pca, "WHOLE_VALUES", 1)
-    monkeypatch.setattr(pca, "COVARIANCE_VALUES", 1)
+    monkeypatch.setattr(principal, "WHOLE_VALUES", 1)
+    monkeypatch.setattr(principal, "COVARIANCE_VALUES", 1)
     noise = np.random.default_rng(0).random((100, 1, 10, 12), np.float32)
     same = np.ones_like(noise)
     images = {"noise": noise, "constant": 0.3 * same, "black": 0 * same, "few": np.tile(noise[:5], (20, 1, 1, 1))}[kind]
@@ -149,8 +149,8 @@ def test_the_randomized_solver_ends_well_on(kind: str, monkeypatch: pytest.Monke
 def test_the_randomized_solver_returns_the_same_bits(
     images: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pca, "WHOLE_VALUES", 1)
-    monkeypatch.setattr(pca, "COVARIANCE_VALUES", 1)
+    monkeypatch.setattr(principal, "WHOLE_VALUES", 1)
+    monkeypatch.setattr(principal, "COVARIANCE_VALUES", 1)
     first, again = solved(images, 5), solved(images, 5, batches=7)
     assert torch.equal(first.components, again.components)
     assert (first.components.gather(1, first.components.abs().argmax(dim=1, keepdim=True)) > 0).all()
@@ -159,13 +159,13 @@ def test_the_randomized_solver_returns_the_same_bits(
 def test_too_few_images_for_the_randomized_solver_is_one_line(
     images: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pca, "WHOLE_VALUES", 1)
-    monkeypatch.setattr(pca, "COVARIANCE_VALUES", 1)
+    monkeypatch.setattr(principal, "WHOLE_VALUES", 1)
+    monkeypatch.setattr(principal, "COVARIANCE_VALUES", 1)
     with pytest.raises(UserError, match="latent_dim of at most 40 for PCA of 40 training images"):
         solved(images, 50)
 
 
 def test_the_data_sets_of_the_pipeline_are_solved_at_once() -> None:
     """Another solver gives other bits: it may not come with a lower limit."""
-    assert pca.WHOLE_VALUES >= 57_000 * 28 * 28  # fashion-mnist, the largest that PCA takes whole
-    assert pca.COVARIANCE_VALUES >= 16 * 16  # the largest tile
+    assert principal.WHOLE_VALUES >= 57_000 * 28 * 28  # fashion-mnist, the largest that PCA takes whole
+    assert principal.COVARIANCE_VALUES >= 16 * 16  # the largest tile

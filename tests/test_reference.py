@@ -65,6 +65,7 @@ def test_schema_accepts_params() -> None:
         ("datasets.digits.size", 64),
         ("datasets.digits.options.wite", 3),
         ("groups.faces.published", {"faces-pca": {"mse": 0.1}}),
+        ("groups.faces.notes", {"faces-pca": {"text": "x"}}),
         ("train.lanch", "python"),
         ("modles", {}),
     ],

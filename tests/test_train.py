@@ -137,7 +137,7 @@ def test_parts_of_images_are_not_augmented(project: Project) -> None:
     project.change("models.photos-tiles.training.augment", {"flip": True})
     done = project.run(sys.executable, "-m", "stages.train", "photos-tiles")
     assert done.returncode == 1
-    assert "training.augment: expected a family that trains on whole images" in done.stderr
+    assert "training.augment: changes whole images, and this network trains on parts of them" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

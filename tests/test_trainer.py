@@ -1,6 +1,7 @@
 """The training loop: it learns, stops where it should, restores the best epoch and repeats itself bit for bit."""
 
 import copy
+import io
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,11 +18,13 @@ from hourglass.console.errors import UserError
 from hourglass.inference.device import can_compile
 from hourglass.networks.base.autoencoder import Autoencoder, Solvable
 from hourglass.networks.base.families import build
+from hourglass.training.augmentation import Augmentation
 from hourglass.training.batches import Resident
 from hourglass.training.distributed import ProcessGroup
 from hourglass.training.objective import Objective, mean_losses
 from hourglass.training.optimizers import OPTIMIZERS
 from hourglass.training.schedules import SCHEDULES, Schedule
+from hourglass.training.state import check_state
 from hourglass.training.trainer import Row, Trainer
 
 SHAPE = (3, 9, 11)
@@ -62,7 +65,8 @@ def dense(latent_dim: int = 4, **network: object) -> Autoencoder:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "learning_rate", "epochs"), [("adam", 3e-3, 80), ("adamw", 3e-3, 80), ("adadelta", 5.0, 300)]
+    ("optimizer", "learning_rate", "epochs"),
+    [("adam", 3e-3, 80), ("adamw", 3e-3, 80), ("adadelta", 5.0, 300), ("muon", 3e-3, 80)],
 )
 def test_it_learns(images: NDArray[np.float32], optimizer: str, learning_rate: float, epochs: int) -> None:
     history = fit(make_trainer(dense(hidden=[64]), epochs, None, learning_rate, optimizer), images)
@@ -269,6 +273,9 @@ def test_optimizers_get_what_the_recipe_says() -> None:
     assert OPTIMIZERS["adam"](parameters, 0.5).defaults["betas"] == (0.9, 0.999)
 
     assert OPTIMIZERS["adamw"](parameters, 0.5, weight_decay=0.2).defaults["weight_decay"] == 0.2
+    muon = OPTIMIZERS["muon"](parameters, 0.5, momentum=0.7, weight_decay=0.2, betas=(0.5, 0.6))
+    expected = {"lr": 0.5, "momentum": 0.7, "weight_decay": 0.2, "betas": (0.5, 0.6)}
+    assert {key: muon.defaults[key] for key in expected} == expected
 
 
 class Noisy(Scripted):
@@ -329,6 +336,67 @@ def test_a_run_that_goes_on_from_a_state_ends_with_the_same_bits(
         fit(broken, images, should_save=lambda: next(steps, None) is None, save=save)
     resumed = trainer()
     resumed.load_state_dict(states[0])
+    assert fit(resumed, images) == history
+    assert_same(weights_of(resumed), weights_of(whole))
+
+
+OVERLAP = {"tile": (3, 3), "tile_latent_dim": 4, "hidden": [8], "residual": 1, "linear": "pca", "overlap": True}
+GAUSSIAN = {"latent_dim": 4, "hidden": [9], "likelihood": "gaussian", "linear": "pca"}
+
+
+def solved(family: str, images: NDArray[np.float32], network: Mapping[str, object]) -> Autoencoder:
+    """Build a network whose linear path, if it has one, is solved."""
+    model = build(family, SHAPE, network)
+    if model.linear is not None:
+        model.linear.fit([images[:30]], tiled=family == "tiles")
+    return model
+
+
+@pytest.mark.parametrize("stop", [0, 5, 10, 11])  # in the first and the second epoch
+@pytest.mark.parametrize("schedule", [None, "one_cycle"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon"])
+@pytest.mark.parametrize(
+    ("family", "network", "augment"),
+    [
+        ("conv", NORMED, {"flip": True, "shift": 1}),
+        ("dense", {"latent_dim": 4, "hidden": [9], "linear": "pca", "train_linear": True}, None),
+        ("tiles", OVERLAP, {"crop": 6, "flip": True, "flip_vertical": True, "transpose": True}),
+        ("vae", GAUSSIAN, None),
+    ],
+    ids=["conv", "linear", "overlap", "vae"],
+)
+def test_all_that_a_training_has_survives_the_file(
+    images: NDArray[np.float32],
+    family: str,
+    network: dict[str, object],
+    augment: dict[str, Any] | None,
+    optimizer: str,
+    schedule: str | None,
+    stop: int,
+) -> None:
+    def trainer() -> Trainer:
+        made = make_trainer(solved(family, images, network), 3, 3, 1e-2, optimizer, schedule=schedule)
+        made.augment = Augmentation(**augment) if augment else None
+        return made
+
+    whole = trainer()
+    history = fit(whole, images)
+    assert [row["epoch"] for row in history] == list(range(0 if whole.network.linear else 1, 4))
+    saved = io.BytesIO()
+    broken = trainer()
+
+    def save(state: dict[str, Any], signal: int) -> None:
+        torch.save(state, saved)
+        raise KeyboardInterrupt
+
+    steps = iter(range(stop))
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, images, should_save=lambda: next(steps, None) is None, save=save)
+    resumed = trainer()
+    saved.seek(0)
+    state = torch.load(saved, weights_only=True)
+    check_state(state, resumed.state_dict(), resumed.network, resumed.optimizer, steps=4)
+    resumed.load_state_dict(state)
     assert fit(resumed, images) == history
     assert_same(weights_of(resumed), weights_of(whole))
 

@@ -73,4 +73,4 @@ Beta = Annotated[float, Field(strict=True, ge=0, lt=1)]
 Size = Annotated[tuple[Side, Side], form("[height, width]")]  # in pixels
 Slope = Annotated[float, Field(strict=True, gt=0, le=1)]
 Hidden = Annotated[tuple[Width, ...], Field(max_length=256)]
-Activation = Literal["relu", "leaky_relu", "sigmoid", "linear"]
+Activation = Literal["relu", "leaky_relu", "silu", "sigmoid", "linear"]

@@ -15,10 +15,11 @@ from hourglass.figures.style import BLACK, BLUE, GRAY, new_figure
 
 @dataclass(frozen=True)
 class Bar:
-    """One model: its label, its scores by metric, its published scores by metric, and whether it is PCA."""
+    """One model: its label, its scores, their deviations over seeds, its published scores, and whether it is PCA."""
 
     label: str
     scores: Mapping[str, float]
+    deviations: Mapping[str, float]
     published: Mapping[str, float]
     baseline: bool
 
@@ -37,6 +38,8 @@ def draw_comparison(datasets: Mapping[str, Sequence[Bar]], metrics: Mapping[str,
     handles: list[Artist] = [Patch(color=GRAY, label="PCA"), Patch(color=BLUE, label="autoencoder")]
     if any(bar.published.keys() & metrics.keys() for bars in datasets.values() for bar in bars):
         handles.append(Line2D([], [], linestyle="", marker="D", color=BLACK, markersize=5, label="published"))
+    if any(bar.deviations.keys() & metrics.keys() for bars in datasets.values() for bar in bars):
+        handles.append(Line2D([], [], color=BLACK, marker="|", label="± standard deviation over seeds"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     figure.suptitle(title)
     return figure
@@ -48,7 +51,8 @@ def _draw_panel(axis: Axes, bars: Sequence[Bar], metric: str) -> None:
         if value is None:
             axis.text(0, position, " does not apply", va="center", fontsize=8, color=GRAY)
             continue
-        axis.barh(position, value, color=GRAY if bar.baseline else BLUE, height=0.7)
+        color = GRAY if bar.baseline else BLUE
+        axis.barh(position, value, xerr=bar.deviations.get(metric), color=color, ecolor=BLACK, capsize=2, height=0.7)
         # In a column of their own: beside its bar a value would meet the mark of the published one.
         axis.text(1.01, position, f"{value:.4g}", va="center", fontsize=8, transform=axis.get_yaxis_transform())
         if metric in bar.published:

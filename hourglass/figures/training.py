@@ -1,5 +1,6 @@
 """The losses of every epoch."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 from hourglass.figures.evaluated import Evaluated
 from hourglass.figures.style import BLUE, GRAY, ORANGE, new_figure
 
+MOST = 3  # losses in one row
 LOG_FROM = 3.0  # the ratio of the largest to the smallest value from which on a linear scale would hide the end
 
 
@@ -19,20 +21,26 @@ def draw(model: Evaluated) -> Figure | None:
         return None
     names = [column.removeprefix("train_") for column in map(str, history) if column.startswith("train_")]
     best = int(history[f"val_{names[0]}"].argmin())
-    figure = new_figure(7 if len(names) == 1 else 4.6 * len(names), 4.2)
-    panels = figure.subplots(1, len(names), squeeze=False)[0]
-    for axis, name in zip(panels, names, strict=True):
-        _draw_panel(axis, name, history[f"train_{name}"].tolist(), history[f"val_{name}"].tolist(), best)
+    epochs = history["epoch"].tolist()
+    rows = math.ceil(len(names) / MOST)
+    columns = math.ceil(len(names) / rows)
+    figure = new_figure(7 if columns == 1 else 4.6 * columns, 4.2 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axis in panels[len(names) :]:
+        axis.remove()
+    for axis, name in zip(panels, names, strict=False):
+        _draw_panel(axis, name, history[f"train_{name}"].tolist(), history[f"val_{name}"].tolist(), epochs, best)
     figure.suptitle(model.name)
     return figure
 
 
-def _draw_panel(axis: Axes, name: str, train: Sequence[float], val: Sequence[float], best: int) -> None:
-    epochs = range(1, len(train) + 1)
+def _draw_panel(
+    axis: Axes, name: str, train: Sequence[float], val: Sequence[float], epochs: Sequence[int], best: int
+) -> None:
     axis.plot(epochs, train, color=BLUE, linestyle="--", label="train")
     axis.plot(epochs, val, color=ORANGE, label="validation")
-    axis.axvline(best + 1, color=GRAY, linewidth=1, linestyle=":")
-    axis.plot(best + 1, val[best], "o", color=ORANGE, label=f"{val[best]:.4g} in the best epoch, {best + 1}")
+    axis.axvline(epochs[best], color=GRAY, linewidth=1, linestyle=":")
+    axis.plot(epochs[best], val[best], "o", color=ORANGE, label=f"{val[best]:.4g} in the best epoch, {epochs[best]}")
     axis.set(xlabel="epoch", ylabel=name)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     lowest, highest = min(*train, *val), max(*train, *val)

@@ -30,7 +30,9 @@ class Group:
     Args:
         title: The heading of their report.
         published: Figures to stand beside those of a model, by the model's name.
+        notes: A sentence below the table on a model, by the model's name.
     """
 
     title: Text
     published: Mapping[Name, Annotated[Mapping[str, Any], Keywords(Published)]] = field(default_factory=dict)
+    notes: Mapping[Name, Text] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Scores of every image, from images and reconstructions (N, C, H, W) in [0, 1]: a value for each, (N,).
 
-`METRICS` is the registry: an entry there is scored by `evaluate`, is a key of the files in metrics/, and is a column of
-the reports.
+`METRICS` is the registry: an entry there is scored by `evaluate`, is a key of the files in metrics/, and unless it says
+otherwise a column of the reports.
 """
 
 from collections.abc import Callable
@@ -71,6 +71,7 @@ class Metric:
         format: its format in a table.
         better: which values are better.
         compared: whether it has a panel in the picture of a group.
+        column: whether it has a column in a group's table, which is 120 characters wide.
         why_not: image shape (C, H, W) -> why such images cannot be scored, "" if they can.
     """
 
@@ -79,12 +80,13 @@ class Metric:
     format: str
     better: Literal["lower", "higher"]
     compared: bool = False
+    column: bool = True
     why_not: Callable[[tuple[int, ...]], str] = always_fits
 
 
 METRICS = {
     "mse": Metric(mse, "MSE", ".5f", "lower", compared=True),
-    "mae": Metric(mae, "MAE", ".4f", "lower"),
+    "mae": Metric(mae, "MAE", ".4f", "lower", column=False),
     "psnr_db": Metric(psnr_db, "PSNR (dB)", ".2f", "higher"),
     "ssim": Metric(ssim, "SSIM", ".4f", "higher", compared=True, why_not=why_not),
 }

@@ -1,18 +1,16 @@
 """The scores of several models as a table of Markdown."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from hourglass.metrics.quality import METRICS
-from hourglass.metrics.results import Facts, Spread
+from hourglass.metrics.results import Facts
 
 BASELINE = "pca"  # the family that stands first
 LEGEND = "latent: numbers an image, of four bytes each. ratio: how many times smaller than the image they are."
-SIZES = {  # heading -> key and format
-    "latent": ("latent_dim", ".0f"),
-    "ratio": ("compression_ratio", ".1f"),
-}
+PUBLISHED = "published"  # in place of a model's name
 
 
 @dataclass(frozen=True)
@@ -24,12 +22,14 @@ class Result:
         facts: what is known of it once it is evaluated and drawn.
         published: metric -> score.
         source: where the published scores are from.
+        note: a sentence on it, "" for none.
     """
 
     name: str
     facts: Facts
     published: dict[str, float] = field(default_factory=dict)
     source: str = ""
+    note: str = ""
 
     @property
     def dataset(self) -> str:
@@ -42,53 +42,66 @@ class Result:
         return self.facts.about.family == BASELINE
 
     @property
+    def scores(self) -> Mapping[str, float]:
+        """Its scores on the test split by metric, the mean over all seeds if there are several."""
+        return self.facts.test | (dict(self.facts.seeds.mean) if self.facts.seeds else {})
+
+    @property
+    def deviations(self) -> Mapping[str, float]:
+        """The standard deviation of its scores over several seeds, by metric."""
+        return self.facts.seeds.std if self.facts.seeds else {}
+
+    @property
     def order(self) -> tuple[str, bool, int, str]:
         """Its place among others: by data set, baselines first, then by size."""
         return self.dataset, not self.is_baseline, self.facts.about.latent_dim, self.name
 
 
 def to_markdown(results: list[Result]) -> str:
-    """Return a row for each model; below them the splits, the sources of published scores and what was left out."""
-    table = pd.DataFrame([_row(result) for result in results])
-    alignment = ["left", "left", *["right"] * (len(table.columns) - 3), "left"]
-    lines = [LEGEND, "", table.to_markdown(index=False, colalign=alignment, disable_numparse=True)]
-    notes = [f"{dataset}: split {note}." for dataset, note in {one.dataset: one.facts.split for one in results}.items()]
-    notes += [f"{result.name}: the published figure is of {result.source}." for result in results if result.source]
-    notes += [
-        f"{result.name}: {_spread(seeds)}; in the table the first."
-        for result in results
-        if (seeds := result.facts.seeds)
-    ]
-    notes += [
-        f"{result.name}: no {metric.label}: {reasons[key]}."
-        for result in results
-        for key, metric in METRICS.items()
-        if key in (reasons := result.facts.about.left_out)
-    ]
-    lines += ["", *(f"- {note}" for note in notes)]
+    """Return a row for each model, below it what was published; below all notes on the data sets and the models."""
+    table = pd.DataFrame([row for result in results for row in _rows(result)])
+    alignment = ["left", "left", *["right"] * (len(table.columns) - 2)]
+    lines = [LEGEND, "", table.to_markdown(index=False, colalign=alignment, disable_numparse=True), ""]
+    splits = {result.dataset: result.facts.split for result in results}
+    lines += [f"- {dataset}: split {split}." for dataset, split in splits.items()]
+    lines += [f"- {result.name}: {note}" for result in results for note in _notes(result)]
     return "\n".join(lines) + "\n"
 
 
-def _row(result: Result) -> dict[str, str]:
-    """Return the cells of one model by their headings."""
-    sizes = {heading: format(getattr(result.facts.about, key), spec) for heading, (key, spec) in SIZES.items()}
-    scores = {metric.label: _cell(result, key, metric.format) for key, metric in METRICS.items()}
-    published = [f"{METRICS[key].label.partition(' ')[0]} {value:g}" for key, value in result.published.items()]
-    cells = {"data set": result.dataset, "model": result.name} | sizes | scores
-    return cells | {"published": ", ".join(published)}
+def _rows(result: Result) -> Iterator[dict[str, str]]:
+    """Yield the cells of one model by their headings, and those of what was published for it."""
+    columns = {key: metric for key, metric in METRICS.items() if metric.column}
+    about = result.facts.about
+    sizes = {"latent": f"{about.latent_dim}", "ratio": f"{about.compression_ratio:.1f}"}
+    scores = {metric.label: _score(result, key, metric.format) for key, metric in columns.items()}
+    yield {"data set": result.dataset, "model": result.name} | sizes | scores
+    if result.published.keys() & columns.keys():
+        published = {
+            metric.label: f"{result.published[key]:g}" if key in result.published else "-"
+            for key, metric in columns.items()
+        }
+        yield {"data set": result.dataset, "model": PUBLISHED} | sizes | published
 
 
-def _cell(result: Result, metric: str, spec: str) -> str:
-    """Format one score."""
-    scores = result.facts.test
-    return format(scores[metric], spec) if metric in scores else "-"
+def _score(result: Result, metric: str, spec: str) -> str:
+    """Format one score, with its deviation over several seeds, whose 0 before the point is left out."""
+    if metric not in result.scores:
+        return "-"
+    score = format(result.scores[metric], spec)
+    if metric not in result.deviations:
+        return score
+    return f"{score} ± {format(result.deviations[metric], spec).removeprefix('0')}"
 
 
-def _spread(seeds: Spread) -> str:
-    """Return the mean and the standard deviation of the scores over several seeds."""
-    scores = [
-        f"{metric.label} {seeds.mean[key]:{metric.format}} ± {seeds.std[key]:{metric.format}}"
-        for key, metric in METRICS.items()
-        if key in seeds.mean
-    ]
-    return f"mean ± standard deviation over {seeds.count} seeds: {', '.join(scores)}"
+def _notes(result: Result) -> Iterator[str]:
+    """Yield where the published scores are from, how many seeds there are, what was left out, and the group's note."""
+    if result.source:
+        figures = [f"{METRICS[key].label} {value:g}" for key, value in result.published.items()]
+        yield f"published {', '.join(figures) or 'without figures'}: {result.source}."
+    if seeds := result.facts.seeds:
+        yield f"mean ± standard deviation over {seeds.count} seeds; metrics/test/ and the pictures are of the first."
+    for key, reason in result.facts.about.left_out.items():
+        if key in METRICS:
+            yield f"no {METRICS[key].label}: {reason}."
+    if result.note:
+        yield result.note

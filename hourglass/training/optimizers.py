@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from hourglass.config.types import Beta, Fraction, NonNegative
+from hourglass.training.muon import Muon
 
 Parameters = Iterable[nn.Parameter]
 
@@ -52,4 +53,29 @@ def adadelta(parameters: Parameters, learning_rate: float, *, rho: Fraction = 0.
     return torch.optim.Adadelta(parameters, lr=learning_rate, rho=rho, foreach=True)
 
 
-OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {"adam": adam, "adamw": adamw, "adadelta": adadelta}
+def muon(
+    parameters: Parameters,
+    learning_rate: float,
+    *,
+    momentum: Beta = 0.95,
+    weight_decay: NonNegative = 0.1,
+    betas: tuple[Beta, Beta] = (0.9, 0.999),
+) -> torch.optim.Optimizer:
+    """Muon (Jordan et al., 2024), of matrices and of filters as matrices; AdamW of all else.
+
+    Args:
+        parameters: What to optimize.
+        learning_rate: Step size, on the scale of AdamW's.
+        momentum: Decay of the running mean of the gradients of matrices.
+        weight_decay: Share of every weight that a step removes, times the learning rate.
+        betas: Decay of the running means of AdamW.
+    """
+    return Muon(parameters, learning_rate, momentum, weight_decay, betas)
+
+
+OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": adam,
+    "adamw": adamw,
+    "adadelta": adadelta,
+    "muon": muon,
+}

@@ -20,8 +20,8 @@ from hourglass.console.progress import progress
 from hourglass.data.prepared import Images
 from hourglass.inference.batches import Arrays, batch_size
 from hourglass.inference.device import can_compile, choose_precision, describe_device
-from hourglass.networks.base.autoencoder import Autoencoder, Solvable, TrainsOnParts
-from hourglass.training.augmentation import Augmentation
+from hourglass.networks.base.autoencoder import Autoencoder, Solvable
+from hourglass.training.augmentation import Augmentation, why_not
 from hourglass.training.batches import Batches, place
 from hourglass.training.checkpoints import Checkpoints, run_key
 from hourglass.training.distributed import ProcessGroup
@@ -42,7 +42,7 @@ class Run:
 
     Attributes:
         network: The network that came out.
-        history: A row for every epoch.
+        history: A row for every epoch, with epoch 0 first if the network has a linear path.
         best_epoch: The first epoch with the lowest validation loss.
         kept_epoch: The epoch whose weights it has.
         seconds: What the training took, interruptions left out.
@@ -63,17 +63,22 @@ class Run:
     @property
     def val_loss(self) -> float:
         """The validation loss of the weights that were kept."""
-        return self.history[self.kept_epoch - 1]["val_loss"]
+        return next(row["val_loss"] for row in self.history if row["epoch"] == self.kept_epoch)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that it trained."""
+        return int(self.history[-1]["epoch"])
 
     @property
     def is_kept(self) -> bool:
         """Whether its end is saved, so that nothing is lost with the network."""
-        return self.checkpoints is not None and self.checkpoints.has(len(self.history) + 1)
+        return self.checkpoints is not None and self.checkpoints.has(self.epochs + 1)
 
     @property
     def snapshots(self) -> dict[int, Path]:
         """Files of the weights after some of its epochs, by epoch."""
-        return self.checkpoints.snapshots(len(self.history)) if self.checkpoints else {}
+        return self.checkpoints.snapshots(self.epochs) if self.checkpoints else {}
 
 
 def train(
@@ -105,6 +110,7 @@ def train(
     """
     precision = choose_precision(settings.precision, device)
     compiled = recipe.compile and can_compile(device)
+    linear = solve_linear(build(0), splits[0])
     data = place([training_examples(images, build(0)) for images in splits], device, settings.data)
     # What changes no bit (where images are kept, when checkpoints are saved) is no part of it.
     computed: dict[str, object] = {
@@ -114,12 +120,16 @@ def train(
         "device": describe_device(device),  # of a CPU, the number of threads: it says in which order sums are added
         "precision": precision,
         "processes": processes.world_size,
-    }
+    } | ({"solver": linear.solver} if linear else {})
     started = time.perf_counter()
     runs: list[Run] = []
 
     def make(seed: int) -> Trainer:
-        network = build(seed).to(device)
+        network = build(seed)
+        if linear is not None:
+            assert network.linear is not None
+            network.linear.load_state_dict(linear.state)
+        network.to(device)
         return make_trainer(network, recipe, len(data[0]), seed, precision, settings.channels_last, compiled, processes)
 
     keys = {seed: run_key({"recipe": asdict(recipe), "seed": seed} | identity | computed) for seed in recipe.seeds}
@@ -139,9 +149,25 @@ def train(
     return runs, {"data": data[0].kind, "share_of_time_waiting_for_data": waited}
 
 
+@dataclass(frozen=True)
+class SolvedPath:
+    """The state of a linear path before the training, and how it was solved; no seed changes it."""
+
+    state: dict[str, torch.Tensor]
+    solver: str
+
+
+def solve_linear(network: Autoencoder, images: Images) -> SolvedPath | None:
+    """Solve the linear path of a network, if it has one, on training images."""
+    if network.linear is None:
+        return None
+    solver = network.linear.fit(Arrays(images), tiled=network.linear.shape != network.image_shape)
+    return SolvedPath(network.linear.state_dict(), solver)
+
+
 def training_examples(images: Images, network: Autoencoder) -> Images:
-    """Return what the family trains on: the images, or parts of them, cut once and held in memory."""
-    if not isinstance(network, TrainsOnParts):
+    """Return what the network trains on: the images, or parts of them, cut once and held in memory."""
+    if not network.cuts:
         return images
     return network.examples(torch.from_numpy(np.array(images))).numpy()
 
@@ -157,8 +183,9 @@ def make_trainer(
     processes: ProcessGroup,
 ) -> Trainer:
     """Return the trainer that a recipe describes, for a number of training images."""
-    if recipe.augment is not None and isinstance(network, TrainsOnParts):
-        raise UserError("training.augment: expected a family that trains on whole images, got one of parts: remove it")
+    augment = None if recipe.augment is None else Augmentation(**recipe.augment)
+    if augment is not None and (reason := why_not(augment, network)):
+        raise UserError(f"training.augment: {reason}")
     options = dict(recipe.optimizer or DEFAULT_OPTIMIZER)
     optimizer = OPTIMIZERS[options.pop("name")](network.parameters(), recipe.scaled_learning_rate, **options)
     schedule = Schedule()
@@ -174,7 +201,7 @@ def make_trainer(
         batch_size=recipe.batch_size,
         patience=recipe.patience,
         clip_norm=recipe.clip_norm,
-        augment=None if recipe.augment is None else Augmentation(**recipe.augment),
+        augment=augment,
         seed=seed,
         precision=precision,
         channels_last=channels_last,
@@ -215,7 +242,7 @@ def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, tit
     train, val = data
     processes = trainer.processes
     was_finished = trainer.finished
-    done = len(trainer.history) * len(train) + min(trainer.step * trainer.batch_size, len(train))
+    done = trainer.last_epoch * len(train) + min(trainer.step * trainer.batch_size, len(train))
     with (
         command.deferred_signals() as stop_signal,
         progress(len(train) * trainer.epochs, title, "img", done, hidden=not processes.is_main) as bar,
@@ -241,7 +268,7 @@ def fit(trainer: Trainer, data: Sequence[Batches], checkpoints: Checkpoints, tit
         )
         if not was_finished:  # kept until the model is safe; and so an interruption of the next seed's costs nothing
             save(trainer.state_dict(), 0)
-    if missing := checkpoints.missing_snapshots(len(trainer.history)):
+    if missing := checkpoints.missing_snapshots(trainer.last_epoch):
         raise UserError(
             f"{title}: expected a whole snapshot of epoch {missing[0]} in {checkpoints.folder}, got none: run it "
             "again, and it goes back to before that epoch"
@@ -254,6 +281,7 @@ def solve(network: Autoencoder, splits: Sequence[Images], device: torch.device) 
     started = time.perf_counter()
     train = splits[0]
     solver = network.fit(Arrays(train))
+    network.eval()
     at_once = batch_size(train.shape[1:])
     losses = [mean_losses(Objective(network), split, at_once, ProcessGroup()) for split in place(splits, device)]
     row = {"epoch": 1} | {f"{split}_loss": of["loss"] for split, of in zip(("train", "val"), losses, strict=True)}

@@ -14,7 +14,7 @@ from hourglass.training.run import Run
 
 def timing(runs: Sequence[Run], images: int, device: torch.device) -> dict[str, object]:
     """Return what trainings on `images` images took, with units in the keys; the numbers differ from run to run."""
-    seconds, epochs = sum(run.seconds for run in runs), sum(len(run.history) for run in runs)
+    seconds, epochs = sum(run.seconds for run in runs), sum(run.epochs for run in runs)
     return {
         "device": describe_device(device),
         "epochs": epochs,

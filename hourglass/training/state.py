@@ -3,6 +3,7 @@
 A state that does not fit would end in a traceback at every further run or, in fused optimizers, in others' memory.
 """
 
+import inspect
 import math
 from typing import Any
 
@@ -10,10 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from hourglass.networks.base.autoencoder import Autoencoder
+
+SHORT = 8  # values along an axis that make no difference any more to what an optimizer keeps of a parameter
 State = dict[str, Any]
 
 
-def check_state(state: Any, fresh: State, network: nn.Module, optimizer: Optimizer, steps: int) -> None:  # noqa: ANN401
+def check_state(state: Any, fresh: State, network: Autoencoder, optimizer: Optimizer, steps: int) -> None:  # noqa: ANN401
     """Raise ValueError unless a loaded state has the keys, types and shapes that the training's own states have.
 
     Args:
@@ -28,8 +32,8 @@ def check_state(state: Any, fresh: State, network: nn.Module, optimizer: Optimiz
         _check_form(state[part], fresh[part], part)
     if state["best_weights"] is not None:
         _check_form(state["best_weights"], fresh["network"], "best_weights")
-    _check_optimizer(state["optimizer"], fresh["optimizer"], network, optimizer)
-    _check_history(state["history"])
+    _check_optimizer(state["optimizer"], fresh["optimizer"], optimizer)
+    _check_history(state["history"], first_epoch=1 if network.linear is None else 0)
     _require(type(state["step"]) is int and 0 <= state["step"] <= steps, "step", f"a number up to {steps}")
     _require(isinstance(state["losses"], dict) and (not state["step"] or "loss" in state["losses"]), "losses", "a loss")
     for name, losses in state["losses"].items():
@@ -56,30 +60,34 @@ def _check_form(value: Any, model: Any, place: str) -> None:  # noqa: ANN401  # 
         _require(type(value) is type(model), place, type(model).__name__)
 
 
-def _check_optimizer(state: Any, fresh: State, network: nn.Module, optimizer: Optimizer) -> None:  # noqa: ANN401
+def _check_optimizer(state: Any, fresh: State, optimizer: Optimizer) -> None:  # noqa: ANN401
     """Check the settings of an optimizer, and the means that it keeps of every parameter, from its first step on."""
     _require(isinstance(state, dict) and state.keys() == fresh.keys(), "optimizer", f"the keys {list(fresh)}")
     _check_form(state["param_groups"], fresh["param_groups"], "optimizer.param_groups")
-    parameters = dict(enumerate(network.parameters()))
     _require(isinstance(state["state"], dict), "optimizer.state", "means of every parameter")
     if not state["state"]:
         return
-    example = type(optimizer)([nn.Parameter(torch.zeros(1))], **optimizer.defaults)
-    example.param_groups[0]["params"][0].grad = torch.zeros(1)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    # What an optimizer keeps of a parameter may depend on its number of axes, and on which of them are short.
+    small = [nn.Parameter(torch.zeros([min(side, SHORT) for side in parameter.shape])) for parameter in parameters]
+    for parameter in small:
+        parameter.grad = torch.zeros_like(parameter)
+    takes = inspect.signature(type(optimizer)).parameters  # AdamW has a default that it does not take
+    example = type(optimizer)(small, **{name: value for name, value in optimizer.defaults.items() if name in takes})
     example.step()
-    (kept,) = example.state.values()
     like = {
         number: {
-            name: torch.empty_like(value if name == "step" else parameter, device="cpu") for name, value in kept.items()
+            name: torch.empty_like(value if value.shape != one.shape else parameter, device="cpu")
+            for name, value in example.state[one].items()
         }
-        for number, parameter in parameters.items()
+        for number, (one, parameter) in enumerate(zip(small, parameters, strict=True))
     }
     _check_form(state["state"], like, "optimizer.state")
 
 
-def _check_history(history: Any) -> None:  # noqa: ANN401
+def _check_history(history: Any, first_epoch: int) -> None:  # noqa: ANN401
     _require(isinstance(history, list), "history", "a row for every epoch")
-    for epoch, row in enumerate(history, 1):
+    for epoch, row in enumerate(history, first_epoch):
         place = f"history.{epoch}"
         _require(isinstance(row, dict) and {"epoch", "val_loss", "learning_rate"} <= row.keys(), place, "its losses")
         _check_form(row, dict.fromkeys(row, 0.0), place)

@@ -33,6 +33,8 @@ State = dict[str, Any]
 class Trainer:
     """Fits a network by gradient descent; `state_dict` holds all that it takes to continue from any step.
 
+    A network with a linear path starts at PCA: its losses before the first step are epoch 0, which may be the best one.
+
     Args:
         network: The network, on its device.
         optimizer: Optimizer of the network's parameters.
@@ -97,15 +99,20 @@ class Trainer:
             self.optimizer_step = torch.compile(self.optimizer.step, dynamic=False)
 
     @property
+    def last_epoch(self) -> int:
+        """The last epoch that was trained to its end; 0 before the first one was."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
+
+    @property
     def epoch(self) -> int:
         """The current epoch, counted from 1."""
-        return len(self.history) + 1
+        return self.last_epoch + 1
 
     @property
     def finished(self) -> bool:
         """Whether no epoch is left to train."""
-        stopped = self.patience is not None and len(self.history) - self.best_epoch >= self.patience
-        return stopped or len(self.history) >= self.epochs
+        stopped = self.patience is not None and self.last_epoch - self.best_epoch >= self.patience
+        return stopped or self.last_epoch >= self.epochs
 
     @property
     def best_epoch(self) -> int:
@@ -115,7 +122,7 @@ class Trainer:
     @property
     def kept_epoch(self) -> int:
         """The epoch whose weights `fit` leaves: the best one with `patience`, the last one without."""
-        return self.best_epoch if self.patience is not None else len(self.history)
+        return self.best_epoch if self.patience is not None else self.last_epoch
 
     def fit(
         self,
@@ -153,6 +160,8 @@ class Trainer:
                 save(self.state_dict(), asked if asked > 1 else 0)
 
         self._started = time.perf_counter() - self.seconds
+        if self.network.linear is not None and not self.history and not self.step:
+            on_epoch(self._rate_start(train, val))
         while not self.finished:
             sizes = self._train_epoch(train, on_batch, on_loss, save_if_asked)
             on_epoch(self._end_epoch(val, sizes, save_if_asked))
@@ -160,6 +169,15 @@ class Trainer:
         if self.best_weights is not None:
             self.network.load_state_dict(self.best_weights)
         return self.history
+
+    def _rate_start(self, train: Batches, val: Batches) -> Row:
+        """Compute both losses of the network as it is; add them to the history as epoch 0."""
+        self.network.eval()
+        row: Row = {"epoch": 0}
+        for split, images in (("train", train), ("val", val)):
+            losses = mean_losses(self.objective, images, self.batch_size, self.processes)
+            row |= {f"{split}_{name}": value for name, value in losses.items()}
+        return self._add(row)
 
     def _train_epoch(
         self,
@@ -210,7 +228,7 @@ class Trainer:
         self.step += 1
 
     def _end_epoch(self, val: Batches, sizes: list[int], save_if_asked: Callable[[], None]) -> Row:
-        """Validate; add the epoch to the history, update the learning rate and keep the best weights."""
+        """Validate; add the epoch to the history and update the learning rate."""
         self._check_finite()
         images = torch.tensor(sizes, dtype=torch.float64, device=self.device)
         row: Row = {"epoch": self.epoch}
@@ -220,13 +238,19 @@ class Trainer:
         self.network.eval()
         for name, value in mean_losses(self.objective, val, self.batch_size, self.processes, save_if_asked).items():
             row[f"val_{name}"] = value
-        if not math.isfinite(row["val_loss"]):
-            raise UserError(f"expected a finite validation loss, got {row['val_loss']} in epoch {self.epoch}: {REMEDY}")
-        row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
-        self.history.append(row)
+        self._add(row)
         self.step, self.losses = 0, {}
         self.schedule.after_epoch(row["val_loss"])
-        if self.patience is not None and self.best_epoch == len(self.history):
+        return row
+
+    def _add(self, row: Row) -> Row:
+        """Add an epoch to the history, and keep its weights if they are the best."""
+        if not math.isfinite(row["val_loss"]):
+            where = f"in epoch {row['epoch']:.0f}: {REMEDY}"
+            raise UserError(f"expected a finite validation loss, got {row['val_loss']} {where}")
+        row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        self.history.append(row)
+        if self.patience is not None and self.best_epoch == self.last_epoch:
             self.best_weights = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         return row
 

@@ -18,8 +18,10 @@ MOST_VALUES = 16 * GIB  # bytes of what a training holds of one image between th
 MOST_OPERATIONS = 10**14  # for one image, one way: about an hour on a core of a CPU
 
 
-def check_network(family: str, image_shape: ImageShape, network: Mapping[str, object]) -> None:
+def check_network(family: str, image_shape: ImageShape, network: Mapping[str, object]) -> Autoencoder:
     """Check the keywords of a network as a whole, in about a second at most, and without memory for its weights.
+
+    Returns it without weights.
 
     Raises:
         UserError: If the keywords do not go together, or not with images (C, H, W) of `image_shape`, or if the network
@@ -28,7 +30,9 @@ def check_network(family: str, image_shape: ImageShape, network: Mapping[str, ob
     constructor: Callable[..., Autoencoder] = family_class(family)
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            check_limits(constructor(image_shape, **network))
+            built = constructor(image_shape, **network)
+            check_limits(built)
+            return built
     except (ValueError, RuntimeError) as error:  # torch refuses some sizes itself
         reason = str(error).partition("\n")[0]
         raise UserError(f"network: {reason}") from None

@@ -17,8 +17,9 @@ from hourglass.data.preparation.entry import Dataset
 from hourglass.data.preparation.formats import needs_size, reader, readers
 from hourglass.data.remote.remote_file import RemoteFile
 from hourglass.metrics.group import Group
-from hourglass.networks.base.autoencoder import Autoencoder, Solvable, TrainsOnParts
+from hourglass.networks.base.autoencoder import Autoencoder, Solvable
 from hourglass.networks.base.families import family_class
+from hourglass.training.augmentation import Augmentation, why_not
 from hourglass.training.recipe import Recipe, Settings
 from stages.paths import RAW
 from stages.tools.limits import check_network
@@ -171,10 +172,10 @@ def _model(params: Params, name: str) -> Iterator[Problem]:
     except UserError as error:
         yield params.problem(str(error), *entry, "family")
     else:
-        if isinstance(params.value(*entry, "network"), Mapping):
-            yield from params.problems(network, *entry, "network") or _built(params, name, network)
         if isinstance(params.value(*entry, "training"), Mapping):
             yield from _training(params, name, network)
+        if isinstance(params.value(*entry, "network"), Mapping):
+            yield from params.problems(network, *entry, "network") or _built(params, name, network)
 
 
 def _built(params: Params, name: str, network: type[Autoencoder]) -> Iterator[Problem]:
@@ -187,9 +188,15 @@ def _built(params: Params, name: str, network: type[Autoencoder]) -> Iterator[Pr
         return
     family, keywords = params.value("models", name, "family"), params.keywords(network, "models", name, "network")
     try:
-        check_network(family, shape, keywords)
+        built = check_network(family, shape, keywords)
     except UserError as error:
         yield params.problem(str(error).removeprefix("network: "), "models", name, "network")
+        return
+    augment = ("models", name, "training", "augment")
+    if params.value(*augment) and not params.problems(Augmentation, *augment):
+        reason = why_not(Augmentation(**params.keywords(Augmentation, *augment)), built)
+        if reason:
+            yield params.problem(reason, *augment)
 
 
 def _training(params: Params, name: str, network: type[Autoencoder]) -> Iterator[Problem]:
@@ -200,9 +207,6 @@ def _training(params: Params, name: str, network: type[Autoencoder]) -> Iterator
             yield params.problem(f"{family} is solved, not trained: expected {{}}, got {shown(training)}", *path)
         return
     yield from params.problems(Recipe, *path)
-    if issubclass(network, TrainsOnParts) and params.value(*path, "augment"):
-        message = f"flips and shifts whole images, and {family} trains on parts of them: leave it out"
-        yield params.problem(message, *path, "augment")
 
 
 def _group(params: Params, name: str, members: Sequence[str]) -> Iterator[Problem]:
@@ -211,8 +215,9 @@ def _group(params: Params, name: str, members: Sequence[str]) -> Iterator[Proble
         yield params.problem(
             f"expected a model with `group: {name}`, found none: add one, or remove it", "groups", name
         )
-    published = params.value("groups", name, "published")
-    for model in published if isinstance(published, Mapping) else ():
-        if model not in members:
-            message = f"expected a model of this group, got '{model}'{suggest(model, members)}"
-            yield params.problem(message, "groups", name, "published", model)
+    for key in ("published", "notes"):
+        entries = params.value("groups", name, key)
+        for model in entries if isinstance(entries, Mapping) else ():
+            if model not in members:
+                message = f"expected a model of this group, got '{model}'{suggest(model, members)}"
+                yield params.problem(message, "groups", name, key, model)

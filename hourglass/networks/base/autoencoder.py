@@ -2,17 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hourglass.networks.base.linear_path import LinearPath
 from hourglass.networks.base.losses import MSE, check_losses, weighted_losses
+from hourglass.networks.base.tiling import ImageBatches, ImageShape
 
-ImageShape = tuple[int, int, int]  # (C, H, W)
+__all__ = ["Autoencoder", "Generative", "ImageBatches", "ImageShape", "Solvable", "scale"]
 
 
 class Autoencoder(nn.Module, ABC):
@@ -23,11 +23,25 @@ class Autoencoder(nn.Module, ABC):
     A family is a subclass in a file of its own, and the keyword-only arguments of its constructor are the section
     `network` of params.yaml. Training, evaluation and figures use nothing but the methods that stand here.
 
+    Attributes:
+        linear: PCA beside the network, solved before the training; None for a network on its own.
+        cuts: Whether `losses` takes parts of images, as `examples` cuts them, in place of images.
+        crop_multiple: `losses` takes crops of images too whose sides are multiples of this; None if it does not.
+
     Raises:
         ValueError: If the latent has more numbers than an image, or a loss is not defined for its size.
     """
 
-    def __init__(self, image_shape: ImageShape, latent_dim: int, loss: Mapping[str, float] = MSE) -> None:
+    cuts: bool = False
+    crop_multiple: int | None = None
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int,
+        loss: Mapping[str, float] = MSE,
+        linear: LinearPath | None = None,
+    ) -> None:
         super().__init__()
         values = math.prod(image_shape)
         if latent_dim > values:
@@ -36,6 +50,7 @@ class Autoencoder(nn.Module, ABC):
         self.image_shape = image_shape
         self.latent_dim = latent_dim
         self.loss = loss
+        self.linear = linear
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
@@ -54,26 +69,29 @@ class Autoencoder(nn.Module, ABC):
 
         Unless a family overrides it: the weighted sum of the reconstruction losses that `loss` names, and its terms.
         """
-        return weighted_losses(self.loss, images, self(images).float())
+        return weighted_losses(self.loss, images, self.bounded(self(images).float()))
+
+    def bounded(self, reconstructions: Tensor) -> Tensor:
+        """Clip the reconstructions of a linear path to [0, 1] as scores do, in evaluation mode.
+
+        Otherwise a validation loss would not be what `evaluate` computes of the same network.
+        """
+        return reconstructions if self.linear is None or self.training else reconstructions.clamp(0, 1)
+
+    def examples(self, images: Tensor) -> Tensor:
+        """Return what `losses` takes, of images (N, C, H, W) of any dtype: those, unless a family cuts them."""
+        return images
 
 
 @runtime_checkable
 class Solvable(Protocol):
     """A family with a closed form: it is solved, not trained, and takes no recipe."""
 
-    def fit(self, batches: Iterable[NDArray[np.float32]]) -> str:
+    def fit(self, batches: ImageBatches) -> str:
         """Solve for the weights from batches of images (N, C, H, W) in [0, 1], and return the name of the solver.
 
         The batches may be iterated several times.
         """
-
-
-@runtime_checkable
-class TrainsOnParts(Protocol):
-    """A family whose `losses` take parts of images in place of images."""
-
-    def examples(self, images: Tensor) -> Tensor:
-        """Cut images (N, C, H, W), of any dtype, into the parts (M, C, h, w) to train on."""
 
 
 @runtime_checkable

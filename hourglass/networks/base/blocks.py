@@ -11,6 +11,7 @@ from hourglass.config.types import Depth, Factor, Flag, Odd, Width
 from hourglass.networks.base.layers import Residual, glorot
 
 Padding = Literal["same", "valid"]
+Norm = Flag | Literal["before"]
 MOST_BLOCKS = 256  # of an encoder or a decoder, residual ones too: far more than can be trained, and built in seconds
 
 
@@ -22,13 +23,14 @@ def encoder_block(
     kernel: Odd = 3,
     stride: Factor = 1,
     padding: Padding = "same",
-    norm: Flag = False,
+    norm: Norm = False,
     pool: Factor = 1,
     residual: Depth = 0,
 ) -> list[nn.Module]:
     """Make a block of layers that shrinks feature maps, or only changes their number.
 
-        (N, channels, h, w) -> convolution -> activation [-> batch norm] [-> max pooling] [-> residual blocks]
+        (N, channels, h, w) -> convolution [-> batch norm] -> activation [-> batch norm] [-> max pooling]
+                            [-> residual blocks]
 
     Args:
         channels: Feature maps that come in.
@@ -38,7 +40,8 @@ def encoder_block(
         stride: Step of the convolution, in pixels: both sides shrink by this factor.
         padding: `same`: the convolution pads with zeros, so that only `stride` and `pool` shrink the maps. `valid`: no
             padding, and both sides lose `kernel` - 1 pixels.
-        norm: Whether batch norm follows the activation.
+        norm: Whether batch norm follows the activation, or with `before` stands before it: as Ioffe and Szegedy (2015,
+            arXiv:1502.03167) have it, and without saturated pixels where an activation is almost never on.
         pool: Side of the max pooling, in pixels: both sides shrink by this factor; 1 for none.
         residual: Number of residual blocks at the end, with batch norm inside if `norm`.
     """
@@ -57,12 +60,13 @@ def decoder_block(
     transposed: Flag = False,
     upsample: Factor = 1,
     shuffle: Factor = 1,
-    norm: Flag = False,
+    norm: Norm = False,
     residual: Depth = 0,
 ) -> list[nn.Module]:
     """Make a block of layers that enlarges feature maps, or only changes their number.
 
-        (N, channels, h, w) [-> upsample] -> convolution [-> shuffle] -> activation [-> batch norm] [-> residual blocks]
+        (N, channels, h, w) [-> upsample] -> convolution [-> shuffle] [-> batch norm] -> activation [-> batch norm]
+                            [-> residual blocks]
 
     Args:
         channels: Feature maps that come in.
@@ -76,7 +80,8 @@ def decoder_block(
         upsample: Factor by which both sides are enlarged before the convolution, by repeating pixels; 1 for none.
         shuffle: Factor by which the convolution enlarges both sides, by `shuffle` x `shuffle` as many filters
             (sub-pixel convolution, Shi et al. 2016, arXiv:1609.05158); 1 for none.
-        norm: Whether batch norm follows the activation.
+        norm: Whether batch norm follows the activation, or with `before` stands before it: as Ioffe and Szegedy (2015,
+            arXiv:1502.03167) have it, and without saturated pixels where an activation is almost never on.
         residual: Number of residual blocks at the end, with batch norm inside if `norm`.
 
     Raises:
@@ -102,14 +107,14 @@ def _border(kernel: int, padding: str) -> int:
     return kernel // 2 if padding == "same" else 0
 
 
-def _after(filters: int, activation: Callable[[], nn.Module], norm: bool, pool: int, residual: int) -> list[nn.Module]:
+def _after(filters: int, activation: Callable[[], nn.Module], norm: Norm, pool: int, residual: int) -> list[nn.Module]:
     """Make the layers behind a block's convolution."""
     layers = [activation()]
     if norm:
-        layers.append(nn.BatchNorm2d(filters))
+        layers.insert(0 if norm == "before" else 1, nn.BatchNorm2d(filters))
     if pool > 1:
         layers.append(nn.MaxPool2d(pool))
-    return [*layers, *(Residual(filters, activation, norm) for _ in range(residual))]
+    return [*layers, *(Residual(filters, activation, bool(norm)) for _ in range(residual))]
 
 
 EncoderBlock = Annotated[Mapping[str, Any], Keywords(encoder_block)]

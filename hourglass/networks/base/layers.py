@@ -32,7 +32,7 @@ def make_activation(name: Activation, negative_slope: float = 0.01) -> nn.Module
         return nn.LeakyReLU(negative_slope, inplace=True)
     if name == "relu":
         return nn.ReLU(inplace=True)
-    return {"sigmoid": nn.Sigmoid, "linear": nn.Identity}[name]()
+    return {"silu": nn.SiLU, "sigmoid": nn.Sigmoid, "linear": nn.Identity}[name]()
 
 
 def dense_layers(widths: Sequence[int], activations: Sequence[Activation], negative_slope: float) -> list[nn.Module]:
@@ -73,15 +73,15 @@ class Permute(nn.Module):
 
 
 class Residual(nn.Module):
-    """Residual block of two 3x3 convolutions: x + convolution(activation(batch norm(convolution(x)))).
+    """Residual block of two convolutions, 3x3 by default: x + convolution(activation(batch norm(convolution(x)))).
 
     He et al. (2016), Deep residual learning, arXiv:1512.03385, without an activation after the sum. The second
     convolution is initialized with 0, so that a deep network starts as a shallow one.
     """
 
-    def __init__(self, channels: int, activation: Callable[[], nn.Module], norm: bool) -> None:
+    def __init__(self, channels: int, activation: Callable[[], nn.Module], norm: bool, kernel: int = 3) -> None:
         super().__init__()
-        first, second = (glorot(nn.Conv2d(channels, channels, 3, padding="same")) for _ in range(2))
+        first, second = (glorot(nn.Conv2d(channels, channels, kernel, padding="same")) for _ in range(2))
         nn.init.zeros_(second.weight)
         between = nn.BatchNorm2d(channels) if norm else nn.Identity()
         self.change = nn.Sequential(first, between, activation(), second)

@@ -1,11 +1,15 @@
 """Split images into tiles, and join tiles to images."""
 
 import math
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from hourglass.networks.base.autoencoder import ImageShape
+ImageShape = tuple[int, int, int]  # (C, H, W)
+ImageBatches = Iterable[NDArray[np.float32]]  # of images (N, C, H, W) in [0, 1]
 
 
 def tiles_per_image(image_shape: ImageShape, tile: tuple[int, int]) -> int:
@@ -39,3 +43,15 @@ def join(tiles: Tensor, image_shape: ImageShape) -> Tensor:
     rows, columns = math.ceil(height / tiles.shape[2]), math.ceil(width / tiles.shape[3])
     grid = tiles.unflatten(0, (-1, rows, columns)).permute(0, 3, 1, 4, 2, 5)
     return grid.flatten(4).flatten(2, 3)[:, :, :height, :width]
+
+
+class Parts:
+    """Batches of images (N, C, H, W), or of their tiles, flattened to (M, pixels), as often as `batches` are."""
+
+    def __init__(self, batches: ImageBatches, tile: tuple[int, int] | None) -> None:
+        self.batches, self.tile = batches, tile
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for images in self.batches:
+            parts = images if self.tile is None else split(torch.from_numpy(images), self.tile).numpy()
+            yield parts.reshape(len(parts), -1)
