@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from hourglass.console.errors import UserError
+from hourglass.console.errors import StoppedError, UserError
 from hourglass.networks.base.autoencoder import Autoencoder, Solvable
 from hourglass.networks.base.families import build
 from hourglass.networks.tiles import Tiles
@@ -19,6 +19,7 @@ from hourglass.training.distributed import ProcessGroup
 from hourglass.training.objective import Objective, mean_losses
 from hourglass.training.recipe import Recipe, Settings
 from hourglass.training.run import Run, solve_linear, train
+from hourglass.training.trainer import Trainer
 
 from .test_families import LINEAR, NETWORK, SHAPES, make
 
@@ -262,3 +263,15 @@ def test_how_images_are_batched_changes_nothing_but_rounding(images: NDArray[np.
     again.fit(np.array_split(images, 7), tiled=False)
     for name, tensor in first.state_dict().items():
         torch.testing.assert_close(tensor, again.state_dict()[name])
+
+
+def test_a_signal_ends_it_before_the_losses_of_pca_are_known(images: NDArray[np.float32]) -> None:
+    def save(state: dict[str, Any], signal: int) -> None:
+        assert (state["history"], state["step"], signal) == ([], 0, 15)
+        raise StoppedError("stopped", signal)
+
+    network = build("dense", SHAPE, {"latent_dim": 3, "linear": "pca"})
+    trainer = Trainer(network, torch.optim.Adam(network.parameters()), epochs=1, batch_size=8)
+    split = Resident(as_bytes(images), CPU)
+    with pytest.raises(StoppedError):
+        trainer.fit(split, split, stop_signal=lambda: 15, save=save)

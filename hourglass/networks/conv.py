@@ -43,7 +43,7 @@ class Conv(Autoencoder):
         output_kernel: Side of that convolution's kernel, in pixels; odd.
         negative_slope: Slope of every `leaky_relu` below 0.
         linear: `pca` sets the principal components of the training images beside the network, which starts as nothing
-            and learns what they leave; needs `latent_dim`. A deep network gains little by it. None unless given.
+            and learns what they leave; needs `latent_dim`. None unless given.
         train_linear: Whether the components learn too, from those of PCA on.
         loss: Weights of the losses whose sum is minimized, by name; `ssim` is 1 - SSIM.
 

@@ -187,8 +187,9 @@ class VAE(Autoencoder):
             return self.mean(features).float(), self.log_variance(features).float()
         # As `LinearPath.encode` does, for two numbers each. What the components leave is the noise of PCA as a model of
         # normal distributions (Tipping and Bishop, 1999), and its share of a deviation that of the latent.
-        features = self._features(self.linear.normalize(images))
-        mean = self.linear.project(images) + self.linear.share * self.linear.learned(images, self.mean(features))
+        normalized = self.linear.normalize(images)
+        features = self._features(normalized)
+        mean = self.linear.project(images) + self.linear.share * self.linear.learned(normalized, self.mean(features))
         return mean, self.log_variance(features).float() + 2 * self.linear.share.clamp(*SHARES).log()
 
     def _features(self, images: Tensor) -> Tensor:

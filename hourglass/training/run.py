@@ -110,8 +110,9 @@ def train(
     """
     precision = choose_precision(settings.precision, device)
     compiled = recipe.compile and can_compile(device)
-    linear = solve_linear(build(0), splits[0])
-    data = place([training_examples(images, build(0)) for images in splits], device, settings.data)
+    untrained = build(0)
+    linear = solve_linear(untrained, splits[0])
+    data = place([training_examples(images, untrained) for images in splits], device, settings.data)
     # What changes no bit (where images are kept, when checkpoints are saved) is no part of it.
     computed: dict[str, object] = {
         "channels_last": settings.channels_last,

@@ -160,8 +160,8 @@ class Trainer:
                 save(self.state_dict(), asked if asked > 1 else 0)
 
         self._started = time.perf_counter() - self.seconds
-        if self.network.linear is not None and not self.history and not self.step:
-            on_epoch(self._rate_start(train, val))
+        if self.network.linear is not None and not self.history:
+            on_epoch(self._rate_start(train, val, save_if_asked))
         while not self.finished:
             sizes = self._train_epoch(train, on_batch, on_loss, save_if_asked)
             on_epoch(self._end_epoch(val, sizes, save_if_asked))
@@ -170,12 +170,12 @@ class Trainer:
             self.network.load_state_dict(self.best_weights)
         return self.history
 
-    def _rate_start(self, train: Batches, val: Batches) -> Row:
+    def _rate_start(self, train: Batches, val: Batches, save_if_asked: Callable[[], None]) -> Row:
         """Compute both losses of the network as it is; add them to the history as epoch 0."""
         self.network.eval()
         row: Row = {"epoch": 0}
         for split, images in (("train", train), ("val", val)):
-            losses = mean_losses(self.objective, images, self.batch_size, self.processes)
+            losses = mean_losses(self.objective, images, self.batch_size, self.processes, save_if_asked)
             row |= {f"{split}_{name}": value for name, value in losses.items()}
         return self._add(row)
 
@@ -256,7 +256,7 @@ class Trainer:
 
     def _check_finite(self) -> None:
         """Raise UserError in all processes if one has a loss or a weight that is not finite; all have to call it."""
-        losses = self.losses["loss"][: self.step]
+        losses = self.losses["loss"][: self.step] if self.step else torch.zeros(0)
         wrong = (~losses.isfinite()).nonzero().flatten().tolist()
         where = f"in epoch {self.epoch}, step {wrong[0] + 1 if wrong else self.step}: {REMEDY}"
         if self.processes.all_reduce_max(bool(wrong)):

@@ -80,7 +80,8 @@ class LinearPath(nn.Module):
 
     def encode(self, values: Tensor, encoder: Half) -> Tensor:
         """(N, C, h, w) -> (N, D), with what `encoder` makes of the normalized values, of the same shapes."""
-        return self.project(values) + self.share * self.learned(values, encoder(self.normalize(values)))
+        normalized = self.normalize(values)
+        return self.project(values) + self.share * self.learned(normalized, encoder(normalized))
 
     def decode(self, latents: Tensor, decoder: Half) -> Tensor:
         """(N, D) -> (N, C, h, w), with what `decoder` makes of the latents, of the same shapes."""
@@ -100,9 +101,9 @@ class LinearPath(nn.Module):
         """(N, C, h, w) -> (values - mean) / spread, what the encoder takes: (N, C, h, w)."""
         return ((values.float().flatten(1) - self.mean) / self.spread).view(values.shape)
 
-    def learned(self, values: Tensor, encoded: Tensor) -> Tensor:
-        """Add to what an encoder made of values (N, C, h, w) what components that learn have learned: (N, D)."""
-        return encoded.float() if self.into is None else encoded.float() + self.into(self.normalize(values).flatten(1))
+    def learned(self, normalized: Tensor, encoded: Tensor) -> Tensor:
+        """Add to what an encoder made of normalized values what components that learn make of them: (N, D)."""
+        return encoded.float() if self.into is None else encoded.float() + self.into(normalized.flatten(1))
 
     @property
     def share(self) -> Tensor:
