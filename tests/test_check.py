@@ -122,6 +122,8 @@ DENSE, TILES = "models.digits-dense", "models.photos-tiles"
         (put(f"{DENSE}.network", None), f"{DENSE}.network: expected a section of keys, got nothing"),
         (put("models.digits-conv.network.encoder", [{"filters": 4, "kernel": 2}]), "models.digits-conv.network.encoder.0.kernel: expected an odd number, got 2"),
         (put("models.digits-conv.network.encoder", [{"filters": 4, "poll": 2}]), "models.digits-conv.network.encoder.0: unknown key 'poll'; did you mean 'pool'?"),
+        (put("models.digits-conv.network.encoder", [{"filters": 4, "norm": "befor"}]), "models.digits-conv.network.encoder.0.norm: expected true, false or before, got 'befor'"),
+        (put("models.digits-conv.network.encoder", [{"filters": 4, "norm": 1}]), "models.digits-conv.network.encoder.0.norm: expected true, false or before, got 1"),
         (put("models.digits-conv.network.encoder", []), "models.digits-conv.network.encoder: expected at least 1, got none"),
         (put(f"{TILES}.network.tile", 8), f"{TILES}.network.tile: expected [height, width], got 8"),
         (put(f"{DENSE}.family", "dence"), f"{DENSE}.family: expected a family, got 'dence'; did you mean 'dense'?"),

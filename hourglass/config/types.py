@@ -45,6 +45,12 @@ def text(pattern: str, expected: str) -> tuple[AfterValidator, FieldInfo]:
     return AfterValidator(check), Field(json_schema_extra={"pattern": f"^{pattern}$"})
 
 
+def _norm(value: object) -> object:
+    if value is True or value is False or value == "before":
+        return value
+    raise ValueError(f"expected true, false or before, got {shown(value)}")
+
+
 # Names become folders, parts of file names and DVC stage names.
 Name = Annotated[
     str,
@@ -74,3 +80,4 @@ Size = Annotated[tuple[Side, Side], form("[height, width]")]  # in pixels
 Slope = Annotated[float, Field(strict=True, gt=0, le=1)]
 Hidden = Annotated[tuple[Width, ...], Field(max_length=256)]
 Activation = Literal["relu", "leaky_relu", "silu", "sigmoid", "linear"]
+Norm = Annotated[Flag | Literal["before"], BeforeValidator(_norm)]  # one line for both kinds

@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 from torch import nn
 
 from hourglass.config.keywords import Keywords
-from hourglass.config.types import Depth, Factor, Flag, Odd, Width
+from hourglass.config.types import Depth, Factor, Flag, Norm, Odd, Width
 from hourglass.networks.base.layers import Residual, glorot
 
 Padding = Literal["same", "valid"]
-Norm = Flag | Literal["before"]
 MOST_BLOCKS = 256  # of an encoder or a decoder, residual ones too: far more than can be trained, and built in seconds
 
 
