@@ -70,8 +70,8 @@ reference: $(READY)
 # Dropped from the lock: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
 # CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU.
 lock: $(READY)
-	@uv pip compile pyproject.toml --group dev --group setup --no-annotate --no-header --quiet \
-		--python-version 3.11 --output-file requirements.txt >/dev/null
+	@uv pip compile pyproject.toml --extra pipeline --extra onnx --group dev --group setup \
+		--no-annotate --no-header --quiet --python-version 3.11 --output-file requirements.txt >/dev/null
 	@uv pip compile tests/benchmarks/requirements.in --no-annotate --no-header --quiet \
 		--python-version 3.11 --output-file tests/benchmarks/requirements.txt >/dev/null
 	@for file in requirements.txt tests/benchmarks/requirements.txt; do \

@@ -1,1 +1,21 @@
-"""Image autoencoders: data sets, networks, training, metrics and figures, with no path of any project in them."""
+"""Image autoencoders: data sets, networks, training, metrics and figures, with no path of any project in them.
+
+>>> codec = hourglass.load("data/models/fashion-residual")  # doctest: +SKIP
+>>> latents = codec.transform(images)  # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hourglass.codec.codec import Codec, load
+
+__all__ = ["Codec", "load"]
+
+
+def __getattr__(name: str) -> object:
+    """Import torch, and all else that a codec needs, when it is first asked for."""
+    if name in __all__:
+        from hourglass.codec import codec
+
+        return getattr(codec, name)
+    raise AttributeError(f"module 'hourglass' has no attribute '{name}'")

@@ -1,25 +1,66 @@
 """The command `hourglass`, which is `python -m hourglass` too."""
 
+from typing import TYPE_CHECKING
+
 from hourglass.console.signals import end_at_once
+
+if TYPE_CHECKING:
+    import argparse
+
+DESCRIPTION = "Use a trained model: images to numbers and to small files, and back."
+EPILOG = """\
+MODEL is the folder of a trained model, a zip file of it, or URL@revision:folder of a git repository with DVC.
+
+examples:
+  hourglass info data/models/fashion-residual
+  hourglass compress data/models/fashion-residual photos -o compressed
+  hourglass COMMAND --help
+"""
 
 
 def main() -> None:
     """Run the command that is given on the command line."""
     end_at_once()
-    import argparse  # these imports take a while, in which a signal ends this in one line
+    import warnings  # these imports take a while, in which a signal ends this in one line
+    from importlib import import_module
 
-    from hourglass.commands import manifest
     from hourglass.console.command import guarded
 
-    parser = argparse.ArgumentParser(
-        prog="hourglass", description="Tools beside the pipeline, which `dvc repro` runs.", allow_abbrev=False
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (manifest,):
-        command.add_parser(commands)
-    arguments = parser.parse_args()
+    arguments = make_parser().parse_args()
+    warnings.simplefilter("ignore")  # commands print, in a line, what of it matters to whoever reads this
+    if "model" in arguments:
+        import_module("hourglass.codec.codec")  # torch: within `guarded`, a signal would raise in the middle of it
     with guarded():
         arguments.run(arguments)
+
+
+def make_parser() -> "argparse.ArgumentParser":
+    """Return the parser of the command line, whose arguments have the function `run`."""
+    import argparse
+
+    from hourglass.commands import compress, decode, decompress, encode, export, info, manifest, score, search
+
+    parser = argparse.ArgumentParser(
+        prog="hourglass",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"hourglass {_version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (info, encode, decode, compress, decompress, score, search, export, manifest):
+        command.add_parser(commands)
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hourglass")
+    except PackageNotFoundError:
+        return "(a checkout, not installed)"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fit one model -> data/models/<model>/ and metrics/history/<model>.csv.
+"""Fit one model -> data/trained/<model>/ and metrics/history/<model>.csv.
 
 data/timing/<model>.json says how fast it was; times differ from run to run, so it is no output of the stage.
 """
@@ -28,7 +28,7 @@ from hourglass.training.distributed import process_group
 from hourglass.training.recipe import NoRecipe, Recipe, Settings
 from hourglass.training.run import Run, solve, train
 from hourglass.training.speed import timing
-from stages.paths import CHECKPOINTS, HISTORY, LOCKS, MODELS, PARAMS, PREPARED, TIMING, remedy
+from stages.paths import CHECKPOINTS, HISTORY, LOCKS, PARAMS, PREPARED, TIMING, TRAINED, remedy
 
 DIGITS = 4  # significant ones, of losses in git
 
@@ -88,7 +88,7 @@ def write(name: str, runs: Sequence[Run], config: dict[str, Any]) -> None:
     config = config | {"computed": first.computed, "seeds": [run.seed for run in runs], "training": training}
     history = pd.DataFrame(first.history).astype({"epoch": int})
     try:
-        with whole_folder(MODELS / name) as folder, whole_file(HISTORY / f"{name}.csv") as path:
+        with whole_folder(TRAINED / name) as folder, whole_file(HISTORY / f"{name}.csv") as path:
             for run in runs:
                 save_weights(folder / weights_file(None if run is first else run.seed), run.network)
             for epoch, snapshot in first.snapshots.items():

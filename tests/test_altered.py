@@ -42,8 +42,8 @@ READERS: dict[str, Callable[[], object]] = {
 FILES = [
     ("train", "data/prepared/digits/preparation.json"),
     ("train", "data/prepared/digits/val/val-00000.npy"),
-    ("evaluate", "data/models/digits-vae/config.json"),
-    ("evaluate", "data/models/digits-vae/model.safetensors"),
+    ("evaluate", "data/trained/digits-vae/config.json"),
+    ("evaluate", "data/trained/digits-vae/model.safetensors"),
     ("evaluate", "data/prepared/digits/labels.csv"),
     ("evaluate", "data/prepared/digits/test/SHA256SUMS"),
     ("evaluate", "data/prepared/digits/test/test-00000.npy"),

@@ -77,7 +77,7 @@ def trained(trained_once: Project, tmp_path: Path) -> Project:
 def results(project: Project) -> dict[str, bytes]:
     """Read the weights and the history."""
     history = project.folder / "metrics/history/tested.csv"
-    return bytes_of(project.folder / "data/models/tested") | {"history": history.read_bytes()}
+    return bytes_of(project.folder / "data/trained/tested") | {"history": history.read_bytes()}
 
 
 def checkpoints(project: Project) -> list[Path]:
@@ -103,7 +103,7 @@ def test_killed_ten_times_and_the_same_bits(project: Project) -> None:
     uninterrupted = Project(project.folder)
     uninterrupted.ok(*TRAIN)
     expected = results(project)
-    for path in ("data/models/tested", "data/checkpoints/tested"):
+    for path in ("data/trained/tested", "data/checkpoints/tested"):
         shutil.rmtree(project.folder / path)
     generator = random.Random(0)  # noqa: S311
     killed = 0
@@ -350,7 +350,7 @@ def test_a_state_of_something_else_is_removed_in_one_line(trained: Project, chan
 
 def test_a_finished_training_writes_its_model_again(trained: Project) -> None:
     expected = results(trained)
-    shutil.rmtree(trained.folder / "data/models/tested")  # as DVC does before it runs a stage
+    shutil.rmtree(trained.folder / "data/trained/tested")  # as DVC does before it runs a stage
     output = trained.ok(*TRAIN)
     assert output.count("had been trained to the end") == 2  # seeds
     assert results(trained) == expected
@@ -370,7 +370,7 @@ def test_evaluation_ends_what_is_kept_of_a_finished_training(trained: Project) -
 def test_another_number_of_threads_does_not_inherit_weights(project: Project) -> None:
     with_model(project)
     project.ok("env", "OMP_NUM_THREADS=1", *TRAIN)
-    config = json.loads((project.folder / "data/models/tested/config.json").read_text(encoding="utf-8"))
+    config = json.loads((project.folder / "data/trained/tested/config.json").read_text(encoding="utf-8"))
     assert config["computed"]["device"] == "CPU, 1 threads"
     output = project.ok("env", "OMP_NUM_THREADS=2", *TRAIN)
     assert "tested: starts anew: " in output

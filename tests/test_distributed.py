@@ -81,7 +81,7 @@ def test_two_processes_that_were_told_to_stop_go_on(project: Project) -> None:
 
 
 def test_families_that_are_solved_run_once(project: Project) -> None:
-    weights = project.folder / "data/models/digits-pca/model.safetensors"
+    weights = project.folder / "data/trained/digits-pca/model.safetensors"
     before = load_file(weights)
     done = project.run(*TORCHRUN, "--standalone", "--nproc-per-node=2", "-m", "stages.train", "digits-pca")
     assert done.returncode == 0, done.stderr

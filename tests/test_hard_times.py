@@ -83,7 +83,7 @@ def kill_dvc_after_the_stage(project: Project) -> None:
     dvc = psutil.Popen(
         ["dvc", "repro", TRAIN], cwd=project.folder, env=os.environ | {"PATH": path}, stdout=subprocess.DEVNULL
     )
-    model = project.folder / "data/models/tested"
+    model = project.folder / "data/trained/tested"
     while not model.exists():
         assert dvc.poll() is None, "dvc ended without a model"
         time.sleep(0.001)
@@ -123,11 +123,11 @@ def test_the_disk_of_the_cache_is_full(tested: Project, expected: dict[str, byte
 
 @needs_mount
 def test_the_disk_of_the_models_is_full(tested: Project, expected: dict[str, bytes]) -> None:
-    done = on_a_small_disk(tested, "data/models", "8k", f"dvc repro --single-item {TRAIN}")
+    done = on_a_small_disk(tested, "data/trained", "8k", f"dvc repro --single-item {TRAIN}")
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "No space left on device" in line
-    assert "data/models/" in line
+    assert "data/trained/" in line
     assert "the training is kept in data/checkpoints/tested" in line
-    assert not (tested.folder / "data/models/tested").exists()
+    assert not (tested.folder / "data/trained/tested").exists()
     ends_without_a_step(tested, expected)

@@ -13,11 +13,11 @@ from dvc.utils.serialize import load_yaml
 from .conftest import Project
 from .test_pipeline import bytes_of
 
-MODEL = "data/models/digits-dense/model.safetensors"
+MODEL = "data/trained/digits-dense/model.safetensors"
 ARRAY = "data/prepared/digits/train/train-00000.npy"
 RECONSTRUCTIONS = "data/evaluated/digits-dense/reconstructions.npy"
 FILES = (MODEL, ARRAY, RECONSTRUCTIONS)
-FOLDER = "data/models/digits-vae"  # of whose files the cache has a list
+FOLDER = "data/trained/digits-vae"  # of whose files the cache has a list
 WHOLE = "all that is here is whole; if a stage still finds damage in a file: dvc repro --force <its stage>\n"
 
 
@@ -102,7 +102,12 @@ def test_what_the_workspace_has_whole_is_stored_again_and_nothing_runs(project: 
     entries = [in_cache(project, path) for path in (*FILES, FOLDER)]
     for entry in entries:
         flip(entry)
-    outs = ("data/models/digits-dense", "data/models/digits-vae", "data/prepared/digits", "data/evaluated/digits-dense")
+    outs = (
+        "data/trained/digits-dense",
+        "data/trained/digits-vae",
+        "data/prepared/digits",
+        "data/evaluated/digits-dense",
+    )
     assert set(heal(project).splitlines()) == {
         *(f"{path}, as it is in the cache: damaged, removed" for path in (*FILES, FOLDER)),
         *(f"{out}: stored in the cache again, from the workspace" for out in outs),
@@ -111,7 +116,7 @@ def test_what_the_workspace_has_whole_is_stored_again_and_nothing_runs(project: 
     assert project.repro("report@quickstart") == set()
     assert outputs(project) == before
     assert heal(project) == WHOLE
-    shutil.rmtree(project.folder / "data/models")
+    shutil.rmtree(project.folder / "data/trained")
     project.ok("dvc", "checkout", "--quiet", "report@quickstart", "--with-deps")
     assert outputs(project) == before
 
@@ -152,7 +157,7 @@ def test_with_a_remote_the_advice_is_to_pull(project: Project, tmp_path: Path) -
 def test_a_lost_cache_is_filled_from_the_workspace(project: Project) -> None:
     before = bytes_of(project.folder / ".dvc/cache/files")
     shutil.rmtree(project.folder / ".dvc/cache/files")
-    assert "data/models/digits-dense: stored in the cache again" in heal(project)
+    assert "data/trained/digits-dense: stored in the cache again" in heal(project)
     after = bytes_of(project.folder / ".dvc/cache/files")
     assert after.keys() <= before.keys()
     assert all(before[name] == content for name, content in after.items())

@@ -153,5 +153,5 @@ def replace_split(project: Project, split: str, shape: tuple[int, int, int, int]
 
 def files(folder: Path) -> dict[Path, bytes]:
     """Return everything that stages write, locks left out."""
-    tops = ("data/models", "data/evaluated", "data/timing", "metrics")
+    tops = ("data/trained", "data/evaluated", "data/timing", "metrics")
     return {path: path.read_bytes() for top in tops for path in (folder / top).rglob("*") if path.is_file()}

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from hourglass.metrics import quality
+from hourglass.metrics.about import about
 from hourglass.metrics.quality import METRICS
 from hourglass.metrics.scores import join, left_out, mean, score, shortened
-from hourglass.metrics.size import size
 
 Images = NDArray[np.float32]
 
@@ -107,5 +107,7 @@ def test_git_holds_four_digits() -> None:
     assert shortened({"mse": 0.000652996, "psnr_db": 31.8641}) == {"mse": 0.000653, "psnr_db": 31.86}
 
 
-def test_size() -> None:
-    assert size(4, (1, 28, 28)) == {"latent_dim": 4, "bytes_per_image": 16, "compression_ratio": 49}
+def test_about_sets_the_bytes_of_an_image_against_those_of_its_file() -> None:
+    facts = about("cells", "dense", (1, 28, 28), (28, 28), latent_dim=4, bits=8, bytes_per_image=3.5)
+    assert (facts["compression_ratio"], facts["tile"]) == (224, None)
+    assert about("cells", "tiles", (1, 28, 28), (14, 7), 4, 8, 16)["tile"] == (14, 7)

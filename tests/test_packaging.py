@@ -1,6 +1,7 @@
 """The library installs and imports on its own, and all that the project imports is declared."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -9,14 +10,25 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
+import grimp
+import numpy as np
 import pytest
+from PIL import Image
 
-from .conftest import ROOT
+import hourglass
+from hourglass.data.prepared import open_split
+
+from .conftest import ROOT, Project
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-BY_NAME = {"dvc", "tabulate"}  # run, or imported by pandas, by name
+EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
+# Run, or imported by name: by `hourglass.codec.onnx_check`, pandas and torch.
+BY_NAME = {"dvc", "onnx", "onnxruntime", "onnxscript", "tabulate"}
+LIBRARY = ("codec", "coding", "commands", "networks", "__main__")  # what a trained model is used by
+OPTIONAL = {"dvc", "pyarrow"}  # what of it says, where it is missing, what to install
 OURS = {"hourglass", "stages", "tests"}
 PEERS = {"keras", "lightning", "tensorflow"}  # in the benchmarks' own environment
 
@@ -55,17 +67,34 @@ def distributions(*folders: str) -> set[str]:
     return found
 
 
+def reached() -> set[str]:
+    """Return the top-level names of what the library imports, directly or not, without any pipeline."""
+    graph = grimp.build_graph("hourglass", include_external_packages=True, cache_dir=None)
+    ours = {module for module in graph.modules if module.startswith(tuple(f"hourglass.{name}" for name in LIBRARY))}
+    return {name for module in ours for name in graph.find_upstream_modules(module) if "hourglass" not in name}
+
+
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
-    declared = required(PYPROJECT["project"]["dependencies"])
+    declared = required([*PYPROJECT["project"]["dependencies"], *chain(*EXTRAS.values())])
     assert distributions("hourglass", "stages") | BY_NAME == declared
     assert distributions("tests") <= declared | required(PYPROJECT["dependency-groups"]["dev"])
+
+
+def test_what_only_the_pipeline_imports_is_in_its_extra() -> None:
+    of_module = packages_distributions()
+    names = reached() - set(sys.stdlib_module_names) - OPTIONAL
+    assert {normalized(name) for module in names for name in of_module[module]} == required(
+        PYPROJECT["project"]["dependencies"]
+    )
+    assert required(EXTRAS["pipeline"]) >= OPTIONAL
 
 
 def test_the_lock_pins_what_is_declared_and_names_no_place() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     pinned = {normalized(line.partition("==")[0]) for line in lines}
     groups = PYPROJECT["dependency-groups"]
-    assert required(PYPROJECT["project"]["dependencies"] + groups["dev"] + groups["setup"]) <= pinned
+    extras = list(chain(*EXTRAS.values()))
+    assert required(PYPROJECT["project"]["dependencies"] + extras + groups["dev"] + groups["setup"]) <= pinned
     assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", line) for line in lines), "a name and a version, no URL, no option"
 
 
@@ -90,6 +119,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "--quiet"]
     subprocess.run([*command, "--wheel-dir", source / "dist"], cwd=source, check=True)
     (built,) = (source / "dist").iterdir()
+    print(f"{built.name}: {built.stat().st_size:,} bytes")
     return built
 
 
@@ -113,3 +143,69 @@ def test_the_library_imports_outside_of_the_checkout(wheel: Path, tmp_path: Path
     )
     # Python imports from a wheel as from any zip file; -P leaves the folder that it runs in out of the path.
     subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(wheel)}, check=True)
+
+
+USE = """
+import sys, time
+start = time.perf_counter()
+import hourglass
+assert time.perf_counter() - start < 0.3
+import numpy as np
+codec = hourglass.load("model")
+images = np.load("images.npy")
+latents = codec.transform(images)
+data = codec.compress(images[0])
+assert codec.decompress(data).shape == images[0].shape
+assert codec.score(images)["psnr_db"].mean() > 10
+assert not {"dvc", "matplotlib", "ruamel", "stages"} & set(sys.modules)
+np.savez("got.npz", latents=latents, decoded=codec.inverse_transform(latents), coded=np.frombuffer(data, np.uint8))
+"""
+COMMANDS = ("compress model photos -o compressed", "decompress model compressed -o decompressed")
+
+
+def installed(wheel: Path, folder: Path, version: str) -> Path:
+    """Make an environment with the wheel and without its extras; return where its commands are.
+
+    Skips the test if that is another Python than this one, and it or its wheels are not on this machine: torch alone
+    may be gigabytes.
+    """
+    uv, here = Path(sys.executable).with_name("uv"), version == "this"
+    # As the Makefile does: uv has a variable of its own for the folder that has torch's CPU build.
+    environment = {"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")} | os.environ
+
+    def run(*arguments: str | Path) -> str:
+        done = subprocess.run([uv, *arguments], env=environment, capture_output=True, text=True, check=False)
+        if done.returncode and not here:
+            pytest.skip(f"no Python {version} on this machine, or not its wheels")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    python = folder / "bin/python"
+    run("venv", "--no-python-downloads", "--python", sys.executable if here else version, folder)
+    pins = ("--constraint", ROOT / "requirements.txt")  # none newer, which no test has seen
+    run("pip", "install", "--python", python, *pins, *(() if here else ("--offline",)), wheel)
+    listed = run("pip", "list", "--python", python)
+    assert not re.search(r"^(dvc|matplotlib|onnx|pyarrow|requests|ruamel)", listed, re.MULTILINE)
+    return python.parent
+
+
+@pytest.mark.parametrize("version", ["this", "3.12", "3.13"])
+def test_a_model_s_folder_is_enough_where_hourglass_alone_is_installed(
+    version: str, wheel: Path, quickstart: Project, tmp_path: Path
+) -> None:
+    """The files are the same, byte for byte, and the latents as near as `Codec.transform` says."""
+    commands = installed(wheel, tmp_path / "venv", version)
+    model = shutil.copytree(quickstart.folder / "data/models/digits-dense", tmp_path / "model")
+    images = np.array(open_split(quickstart.folder / "data/prepared/digits/test", "again"))[:, 0]
+    np.save(tmp_path / "images.npy", images)
+    subprocess.run([commands / "python", "-P", "-c", USE], cwd=tmp_path, env={}, check=True)
+    got, codec = np.load(tmp_path / "got.npz"), hourglass.load(model)
+    assert got["coded"].tobytes() == codec.compress(images[0])
+    latents = codec.transform(images)
+    np.testing.assert_allclose(got["latents"], latents, rtol=0, atol=1e-4 * float(np.ptp(latents)))
+    assert np.abs(got["decoded"].astype(int) - codec.inverse_transform(latents)).max() <= 1
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(images[0]).save(tmp_path / "photos/0.png")
+    for line in COMMANDS:
+        subprocess.run([commands / "hourglass", *line.split()], cwd=tmp_path, env={}, check=True)
+    assert (np.array(Image.open(tmp_path / "decompressed/0.png")) == codec.decompress(got["coded"].tobytes())).all()

@@ -58,7 +58,7 @@ def test_the_quickstart_makes_everything_that_it_promises(quickstart: Project) -
     for model in QUICKSTART:
         dataset = model.partition("-")[0]
         metrics, val = (read_json(quickstart.folder / f"metrics/{split}/{model}.json") for split in ("test", "val"))
-        assert list(metrics) == list(val) == sorted([*METRICS, "split_id"])
+        assert list(metrics) == list(val) == sorted([*METRICS, "file_bytes", "file_psnr_db", "file_ssim", "split_id"])
         for value in (*metrics.values(), *val.values()):
             assert value == float(f"{value:.4g}") or isinstance(value, int)  # so that another CPU gives the same text
         evaluated = quickstart.folder / f"data/evaluated/{model}"
@@ -110,7 +110,7 @@ def test_what_a_generative_model_makes_up_is_on_disk(quickstart: Project) -> Non
     order, kl = described["dimensions"], described["kl_nats"]
     assert sorted(kl, reverse=True) == kl
     assert sorted(order) == list(range(8))
-    model, _ = load_model(quickstart.folder / "data/models/digits-vae", torch.device("cpu"))
+    model, _ = load_model(quickstart.folder / "data/trained/digits-vae", torch.device("cpu"))
     images = scale(torch.from_numpy(load_split(quickstart.folder / "data/prepared/digits", "test")))
 
     def decode(latents: torch.Tensor) -> NDArray[np.uint8]:
@@ -132,7 +132,7 @@ def test_what_a_generative_model_makes_up_is_on_disk(quickstart: Project) -> Non
 
 def test_validation_scores_are_of_the_validation_split(quickstart: Project) -> None:
     metrics = read_json(quickstart.folder / "metrics/val/digits-dense.json")
-    model, _ = load_model(quickstart.folder / "data/models/digits-dense", torch.device("cpu"))
+    model, _ = load_model(quickstart.folder / "data/trained/digits-dense", torch.device("cpu"))
     images = scale(torch.from_numpy(load_split(quickstart.folder / "data/prepared/digits", "val")))
     with torch.no_grad():
         reconstructions = model(images)
@@ -285,7 +285,7 @@ def test_a_training_that_diverges_is_one_line_and_no_model(project: Project) -> 
     assert "error: expected a finite loss, got" in done.stderr
     assert "lower `learning_rate`" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    assert not (project.folder / "data/models/digits-dense").exists()
+    assert not (project.folder / "data/trained/digits-dense").exists()
 
 
 def test_nothing_prepared_says_what_to_run(fresh: Project) -> None:

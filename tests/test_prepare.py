@@ -601,7 +601,7 @@ def test_the_iiitm_system_runs_on_a_folder_of_its_shape(fresh: Project, tmp_path
     fresh.ok("dvc", "exp", "run", "-S", "models.iiitm-conv.training.epochs=2", "evaluate@iiitm-conv")
     evaluated = fresh.folder / "data/evaluated/iiitm-conv"
     about = json.loads((evaluated / "about.json").read_text(encoding="utf-8"))
-    assert about["compression_ratio"] * 4 == 6  # six times fewer numbers, of four bytes each
+    assert about["latent_dim"] * 6 == 3 * 40 * 32
     assert len(read_table(fresh.folder / "metrics/history/iiitm-conv.csv")) == 2
     assert set(read_table(evaluated / "labels.csv")["label"]) == {"SM", "SU", "SO", "NE", "SA", "YN"}
 

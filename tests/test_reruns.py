@@ -158,7 +158,7 @@ def test_a_model_that_was_removed_leaves_its_report(project: Project) -> None:
     assert project.repro("report@quickstart") == ran
     assert "photos-tiles" not in (project.folder / "metrics/reports/quickstart.md").read_text(encoding="utf-8")
     # Its files stay until somebody removes them.
-    assert (project.folder / "data/models/photos-tiles").is_dir()
+    assert (project.folder / "data/trained/photos-tiles").is_dir()
     project.ok("python", "-m", "stages.tools.prune")
     assert [path for path in project.folder.rglob("*photos-tiles*") if ".dvc/" not in str(path)] == []
     assert "photos-tiles" not in (project.folder / "dvc.lock").read_text(encoding="utf-8")

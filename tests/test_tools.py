@@ -98,7 +98,7 @@ def test_what_is_no_section_is_refused(content: str, tmp_path: Path, monkeypatch
 
 
 def test_what_is_left_of_a_removed_model_goes(fresh: Project) -> None:
-    gone = ["data/models/gone/model.safetensors", "metrics/history/gone.csv"]
+    gone = ["data/trained/gone/model.safetensors", "metrics/history/gone.csv"]
     others = [
         "data/timing/gone.json",
         "data/checkpoints/gone/key/state.pt",
@@ -106,7 +106,7 @@ def test_what_is_left_of_a_removed_model_goes(fresh: Project) -> None:
         "data/locks/train-gone",
     ]
     kept = [
-        "data/models/digits-pca/model.safetensors",
+        "data/trained/digits-pca/model.safetensors",
         "data/timing/digits-pca.json",
         "data/locks/train-digits-pca",
         "notes/mine.txt",
@@ -114,7 +114,7 @@ def test_what_is_left_of_a_removed_model_goes(fresh: Project) -> None:
     for name in gone + others + kept:
         (fresh.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (fresh.folder / name).touch()
-    outs = [{"path": path} for path in ("data/models/gone", "metrics/history/gone.csv", "data/models/digits-pca")]
+    outs = [{"path": path} for path in ("data/trained/gone", "metrics/history/gone.csv", "data/trained/digits-pca")]
     outs += [{"path": path} for path in ("notes", "../project/notes", "data/../notes", "data")]
     stages = {"train@gone": {"cmd": "x", "outs": outs}, "train@digits-pca": {"cmd": "x"}}
     lock = fresh.folder / "dvc.lock"

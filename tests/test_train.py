@@ -32,7 +32,7 @@ RECIPE: dict[str, Any] = {"epochs": 2, "batch_size": 64, "learning_rate": 0.001}
 
 
 def weights_of(project: Project, model: str = "digits-dense") -> bytes:
-    return (project.folder / f"data/models/{model}/model.safetensors").read_bytes()
+    return (project.folder / f"data/trained/{model}/model.safetensors").read_bytes()
 
 
 def timing_of(project: Project) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def timing_of(project: Project) -> dict[str, Any]:
 def test_several_seeds_are_trained_as_each_alone(project: Project) -> None:
     train = (sys.executable, "-m", "stages.train", "faces-dense")
     project.repro("evaluate@faces-dense")
-    folder = project.folder / "data/models/faces-dense"
+    folder = project.folder / "data/trained/faces-dense"
     several = [
         (folder / name).read_bytes() for name in ("model.safetensors", "seed-1.safetensors", "seed-2.safetensors")
     ]
@@ -66,7 +66,7 @@ def test_several_seeds_are_trained_as_each_alone(project: Project) -> None:
 
 def test_config_says_how_the_training_ended(quickstart: Project) -> None:
     for model in ("digits-dense", "digits-vae", "digits-pca"):
-        config = json.loads((quickstart.folder / f"data/models/{model}/config.json").read_text(encoding="utf-8"))
+        config = json.loads((quickstart.folder / f"data/trained/{model}/config.json").read_text(encoding="utf-8"))
         history = pd.read_csv(quickstart.folder / f"metrics/history/{model}.csv")
         assert config["training"]["epochs"] == len(history)
         assert config["training"]["best_epoch"] == history["epoch"].iloc[int(history["val_loss"].to_numpy().argmin())]
@@ -95,7 +95,7 @@ def test_config_says_what_the_model_was_made_from(tmp_path: Path) -> None:
 
 def test_config_has_the_preparation_of_the_data_set(quickstart: Project) -> None:
     for model in ("digits-dense", "digits-pca"):
-        config = json.loads((quickstart.folder / f"data/models/{model}/config.json").read_text(encoding="utf-8"))
+        config = json.loads((quickstart.folder / f"data/trained/{model}/config.json").read_text(encoding="utf-8"))
         prepared = quickstart.folder / "data/prepared/digits/preparation.json"
         assert config["preparation"] == json.loads(prepared.read_text(encoding="utf-8"))
 
@@ -113,7 +113,7 @@ def test_a_missing_preparation_is_one_line(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_weights_are_kept_after_every_few_epochs(project: Project) -> None:
-    folder = project.folder / "data/models/digits-dense"
+    folder = project.folder / "data/trained/digits-dense"
     project.change("models.digits-dense.training", RECIPE | {"epochs": 5, "save_every": 2})
     project.ok(*TRAIN)
     kept = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -144,7 +144,7 @@ def test_parts_of_images_are_not_augmented(project: Project) -> None:
 def test_it_says_how_fast_it_was(project: Project) -> None:
     project.ok(*TRAIN)
     timing = timing_of(project)
-    network, _ = load_model(project.folder / "data/models/digits-dense", CPU)
+    network, _ = load_model(project.folder / "data/trained/digits-dense", CPU)
     weights = 2 * (64 * 256 + 256 * 64 + 64 * 8)
     assert timing["parameters"] == weights + 256 + 64 + 8 + 64 + 256 + 64 == parameter_count(network)
     assert timing["images_per_s"] == pytest.approx(1438 / timing["s_per_epoch"], rel=1e-3)

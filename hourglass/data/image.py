@@ -111,15 +111,13 @@ class Preparation:
         Raises:
             BadImageError: It is no image, or a damaged one, or none that can be used.
         """
-        mode = MODES[self.color]
         try:
             with Image.open(BytesIO(data), formats=FORMATS) as image:
                 _check_header(image, name)
                 _check_png(image, data)
                 _check_tiff(image, data)
                 image.load()  # here damaged pixels raise; Pillow's second attempt at them would not
-                flat = _flattened(_upright(image), mode, name)
-                pixels = np.asarray(self._resized(flat))
+                return self.prepare(image, name)
         except (BadImageError, MemoryError):
             raise
         except UnidentifiedImageError:
@@ -128,6 +126,11 @@ class Preparation:
             raise BadImageError(f"{name}: expected at most {MAX_PIXELS:,} pixels, got more") from None
         except Exception as error:  # Pillow's many decoders raise a dozen kinds on damaged files
             raise BadImageError(f"{name}: expected a whole image, got a damaged one ({error})") from None
+
+    def prepare(self, image: Image.Image, name: str) -> PreparedImage:
+        """Prepare an image that is decoded already; raise BadImageError if it is none that can be used."""
+        flat = _flattened(_upright(image), MODES[self.color], name)
+        pixels = np.asarray(self._resized(flat))
         channels_first = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         return PreparedImage(channels_first, self.cropped(flat.height, flat.width))
 

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from hourglass.config.types import Count, Name, Positive, Side, Text
-from hourglass.metrics.size import FLOAT32
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Means = dict[str, Finite]  # metrics/{val,test}/<model>.json: a metric's name -> its mean; and split_id
@@ -21,8 +20,9 @@ class About:
         dataset: The name of the data set.
         family: The name of the family.
         latent_dim: Numbers in the latent of an image.
-        bytes_per_image: The bytes of those.
+        bytes_per_image: The bytes of those, in one file of all test images.
         compression_ratio: The bytes of an image against them.
+        bits: Of each number, before entropy coding.
         tile: Height and width of a tile, None where the network sees an image as a whole.
         left_out: metric -> why the model has no such score.
     """
@@ -30,16 +30,11 @@ class About:
     dataset: Name
     family: Text
     latent_dim: Count
-    bytes_per_image: Count
+    bytes_per_image: Positive
     compression_ratio: Positive
+    bits: Count
     tile: tuple[Side, Side] | None
     left_out: Mapping[str, Text]
-
-    def __post_init__(self) -> None:
-        if self.bytes_per_image != FLOAT32 * self.latent_dim:
-            raise ValueError(
-                f"expected {FLOAT32} bytes for each of {self.latent_dim} numbers, got {self.bytes_per_image}"
-            )
 
 
 @dataclass(frozen=True)

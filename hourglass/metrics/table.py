@@ -9,7 +9,10 @@ from hourglass.metrics.quality import METRICS
 from hourglass.metrics.results import Facts
 
 BASELINE = "pca"  # the family that stands first
-LEGEND = "latent: numbers an image, of four bytes each. ratio: how many times smaller than the image they are."
+LEGEND = (
+    "latent: numbers an image. ratio: how many times smaller than the image's bytes its share of a file of all test "
+    "images is. Scores are of latents before they are rounded for that."
+)
 PUBLISHED = "published"  # in place of a model's name
 
 
@@ -80,7 +83,7 @@ def _rows(result: Result) -> Iterator[dict[str, str]]:
             metric.label: f"{result.published[key]:g}" if key in result.published else "-"
             for key, metric in columns.items()
         }
-        yield {"data set": result.dataset, "model": PUBLISHED} | sizes | published
+        yield {"data set": result.dataset, "model": PUBLISHED} | sizes | {"ratio": "-"} | published
 
 
 def _score(result: Result, metric: str, spec: str) -> str:

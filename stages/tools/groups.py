@@ -23,7 +23,6 @@ CODE = (
     "hourglass/data/tables.py",
     "hourglass/files.py",
     "hourglass/metrics/results.py",
-    "hourglass/metrics/size.py",
     "stages/gather.py",
     "stages/paths.py",
 )

@@ -1,0 +1,1 @@
+"""A trained model in use: images to numbers and files, and back."""

@@ -1,0 +1,360 @@
+"""`hourglass.load`: images to numbers and files, and back, by a model's folder alone."""
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+import warnings
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import hourglass
+from hourglass.codec.codec import Codec
+from hourglass.codec.package import identity, pack
+from hourglass.coding.fit import fit_coding
+from hourglass.console.errors import UserError
+from hourglass.data.prepared import open_split
+from hourglass.inference.batches import to_bytes
+from hourglass.inference.store import write_config
+from hourglass.networks.base.autoencoder import Autoencoder, scale
+
+from .conftest import Project
+from .test_families import LINEAR, NETWORK, VARIANTS, every_family_and_shape, make
+
+CPU = torch.device("cpu")
+FILES = ["README.md", "config.json", "model.safetensors", "quantizer.safetensors"]
+
+
+def packed(folder: Path, family: str, shape: tuple[int, int, int]) -> tuple[Codec, Autoencoder, NDArray[np.uint8]]:
+    """Write the folder of a small model; return its codec, its network and 20 images (N, C, H, W)."""
+    network, images = make(family, shape)
+    pixels = to_bytes(images)
+    config = {
+        "family": family.partition(":")[0],
+        "image_shape": shape,
+        "network": (NETWORK | VARIANTS | LINEAR)[family],
+        "dataset": "cells",
+        "preparation": {
+            "color": "gray" if shape[0] == 1 else "rgb",
+            "size": shape[1:],
+            "resize": "crop",
+            "resample": "lanczos",
+            "orientation": "exif",
+        },
+    }
+    folder.mkdir(parents=True)
+    pack(folder, "cells-small", network, config, fit_coding(network, pixels, pixels, CPU), "# cells-small\n")
+    return hourglass.load(folder), network, pixels
+
+
+def channels_last(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1)
+
+
+@every_family_and_shape
+def test_every_family_and_shape(tmp_path: Path, family: str, shape: tuple[int, int, int]) -> None:
+    if shape[0] not in (1, 3):
+        pytest.skip("no image file has so many channels")
+    codec, network, pixels = packed(tmp_path / "model", family, shape)
+    images = channels_last(pixels)
+    with torch.no_grad():
+        latents = network.encode(scale(torch.from_numpy(pixels)))
+        decoded = to_bytes(network.decode(latents).clamp(0, 1))
+    assert (codec.transform(images) == latents.numpy()).all()
+    assert (codec.inverse_transform(latents.numpy()) == channels_last(decoded)).all()
+    assert codec.transform(images).dtype == np.float32
+    with torch.no_grad():
+        alone = network.encode(scale(torch.from_numpy(pixels[:1]))).numpy()
+        stored = torch.from_numpy(codec.quantizer.quantize(alone, codec.file_bits))
+        expected = to_bytes(network.decode(stored).clamp(0, 1))
+    assert (codec.decompress(codec.compress(images[0])) == channels_last(expected)[0]).all()
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory: pytest.TempPathFactory) -> tuple[Codec, NDArray[np.uint8]]:
+    codec, _, pixels = packed(tmp_path_factory.mktemp("codec") / "gray", "dense: linear", (1, 9, 7))
+    return codec, pixels[:, 0]
+
+
+@pytest.fixture(scope="module")
+def color(tmp_path_factory: pytest.TempPathFactory) -> Codec:
+    return packed(tmp_path_factory.mktemp("codec") / "color", "conv", (3, 5, 13))[0]
+
+
+def test_the_pipeline_s_own_models(quickstart: Project) -> None:
+    """Latents and reconstructions are those of `evaluate`, bit for bit, and files are as large as it says."""
+    for name in ("digits-vae", "digits-conv", "digits-pca", "photos-tiles"):
+        folder = quickstart.folder / "data/models" / name
+        assert sorted(path.name for path in folder.iterdir()) == FILES
+        codec = hourglass.load(folder)
+        dataset = json.loads((folder / "config.json").read_text(encoding="utf-8"))["dataset"]
+        images = channels_last(np.array(open_split(quickstart.folder / f"data/prepared/{dataset}/test", "again")))
+        evaluated = quickstart.folder / "data/evaluated" / name
+        latents = codec.transform(images)
+        assert (latents == np.load(evaluated / "latents.npy")).all()
+        reconstructions = channels_last(np.load(evaluated / "reconstructions.npy"))
+        assert (codec.inverse_transform(latents) == reconstructions).all()
+        metrics = json.loads((quickstart.folder / f"metrics/test/{name}.json").read_text(encoding="utf-8"))
+        size = len(codec.to_file(latents)) - len(name)  # evaluate's file names no model
+        assert size / len(images) == pytest.approx(metrics["file_bytes"], rel=1e-3)
+        assert codec.score(images)["psnr_db"].mean() == pytest.approx(metrics["psnr_db"], abs=0.02)  # of bytes
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert f"{metrics['psnr_db']:.2f}" in card
+        meta = json.loads((quickstart.folder / f"data/prepared/{dataset}/meta.json").read_text(encoding="utf-8"))
+        assert f"License: {meta['license']}\n- Citation: {meta['citation']}\n" in card
+
+
+def test_a_folder_a_zip_and_a_commit_are_the_same_model(project: Project, tmp_path: Path) -> None:
+    folder = project.folder / "data/models/digits-dense"
+    images = np.array(open_split(project.folder / "data/prepared/digits/test", "again"))[:, 0]
+    expected = hourglass.load(folder).transform(images)
+    for top in ("", "digits-dense/"):
+        with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+            for path in folder.iterdir():
+                archive.write(path, top + path.name)
+            archive.writestr("../outside", "x")
+        assert (hourglass.load(tmp_path / "model.zip").transform(images) == expected).all()
+        assert not (tmp_path.parent / "outside").exists()
+    shutil.rmtree(project.folder / "data/models")
+    for source in (f"{project.folder}@HEAD:data/models/digits-dense", f"{project.folder}:data/models/digits-dense"):
+        assert (hourglass.load(source).transform(images) == expected).all()
+    with pytest.raises(UserError, match=r"expected data/models/none in .* at HEAD, got: "):
+        hourglass.load(f"{project.folder}@HEAD:data/models/none")
+
+
+def test_images_of_any_kind(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Path) -> None:
+    codec, images = gray
+    expected = codec.transform(images)
+    for index, image in enumerate(images[:3]):
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    kinds: list[Any] = [
+        paths,
+        [str(path) for path in paths],
+        [Image.open(path) for path in paths],
+        list(images[:3]),
+        images[:3, :, :, None],
+        images[:3].reshape(3, -1),
+        pd.DataFrame(images[:3].reshape(3, -1)),
+        (path for path in paths),
+        np.repeat(images[:3, :, :, None], 3, axis=3),
+    ]
+    for kind in kinds:
+        np.testing.assert_allclose(codec.transform(kind), expected[:3], atol=1e-4)
+    np.testing.assert_allclose(codec.transform(paths[0]), expected[:1], atol=1e-4)
+    assert codec.transform([]).shape == (0, codec.latent_dim)
+
+
+def test_images_of_another_size_are_prepared_as_in_training_and_said_so_once(
+    gray: tuple[Codec, NDArray[np.uint8]], color: Codec, tmp_path: Path
+) -> None:
+    codec, images = gray
+    large = np.kron(images[0], np.ones((4, 4), np.uint8))
+    line = "2 images of 36x28 cropped and scaled to 9x7 gray, as the training images were"
+    with pytest.warns(UserWarning, match=line) as said:
+        latents = codec.transform([large, Image.fromarray(large)])
+    assert len(said) == 1
+    assert (latents[0] == latents[1]).all()
+    sideways = Image.fromarray(np.rot90(large))
+    exif = sideways.getexif()
+    exif[0x112] = 6  # turn it by 270 degrees
+    sideways.save(tmp_path / "turned.png", exif=exif)
+    with pytest.warns(UserWarning, match="1 image of 36x28"):
+        np.testing.assert_allclose(codec.transform(tmp_path / "turned.png")[0], latents[0], atol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert color.transform(np.zeros((2, 5, 13), np.uint8)).shape == (2, 3)  # gray ones, of the right size
+
+
+def test_sizes_are_kept_in_files(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
+    codec, images = gray
+    with pytest.warns(UserWarning, match="1 image of 36x28"):
+        data = codec.compress(np.kron(images[0], np.ones((4, 4), np.uint8)))
+    assert codec.from_file(data).sizes == [(36, 28)]
+    assert codec.from_file(codec.compress(images[0])).sizes == []
+
+
+def test_what_is_no_image_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Path) -> None:
+    codec, images = gray
+
+    def line(wrong: Any) -> str:  # noqa: ANN401
+        with pytest.raises(UserError) as error:
+            codec.transform(wrong)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    (tmp_path / "text.png").write_text("no image", encoding="utf-8")
+    assert line(tmp_path / "none.png").endswith("none.png: expected an image, got: No such file or directory")
+    assert line(tmp_path / "text.png").endswith("text.png: expected an image, got text")
+    assert "got a folder" in line(tmp_path)
+    assert line(images / 255).startswith("image 0: expected bytes (uint8) of 0 to 255, got float64: images in [0, 1]")
+    assert line(images[0]).endswith("got an array of (9, 7): for one image, images[None]")
+    assert line(np.zeros((2, 3, 4, 5, 6), np.uint8)).endswith("got an array of (2, 3, 4, 5, 6)")
+    assert line(np.zeros((1, 9, 7, 2), np.uint8)).endswith("of 1, 3 or 4 channels, got (9, 7, 2)")
+    assert line(7) == "expected paths, Pillow images or arrays, got int"
+    assert line([None]) == "image 0: expected a path, a Pillow image or an array, got NoneType"
+
+
+def test_what_are_no_latents_is_one_line(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
+    codec, _ = gray
+    with pytest.raises(UserError, match=r"^expected latents \(N, 3\), got an array of \(2, 4\)$"):
+        codec.inverse_transform(np.zeros((2, 4)))
+    with pytest.raises(UserError, match="expected finite latents"):
+        codec.inverse_transform(np.array([[0, np.nan, 0]]))
+    with pytest.raises(UserError, match=r"^expected latents \(N, 3\), got str$"):
+        codec.inverse_transform("latents")  # type: ignore[arg-type]
+
+
+def test_the_bytes_of_a_file_do_not_depend_on_threads(quickstart: Project) -> None:
+    code = (
+        "import sys, numpy, torch, hourglass; torch.set_num_threads(int(sys.argv[1])); codec = hourglass.load(sys.argv[2])\n"
+        "images = numpy.random.default_rng(0).integers(0, 256, (3, *codec.image_shape[1:]), numpy.uint8)\n"
+        "print([codec.compress(image).hex() for image in images], [codec.decompress(codec.compress(image)).sum() for image in images])"
+    )
+    for name in ("photos-tiles", "digits-conv"):
+        command = [sys.executable, "-c", code]
+        said = [
+            subprocess.run(
+                [*command, threads, str(quickstart.folder / "data/models" / name)],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for threads in ("1", "2")
+        ]
+        assert said[0] == said[1]
+        assert len(said[0]) > 100
+
+
+def test_scikit_learn_takes_it_for_one_of_its_own(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
+    codec, images = gray
+    labels = np.arange(len(images)) % 2
+    expected = codec.transform(images)
+    assert (clone(codec).transform(images) == expected).all()
+    assert (pickle.loads(pickle.dumps(codec)).transform(images) == expected).all()  # noqa: S301 - of our own making
+    assert len(pickle.dumps(codec)) < 1000
+    assert list(codec.get_feature_names_out()) == ["codec0", "codec1", "codec2"]
+    table = clone(codec).set_output(transform="pandas").transform(images)
+    assert isinstance(table, pd.DataFrame)
+    assert list(table) == ["codec0", "codec1", "codec2"]
+    pipeline = make_pipeline(codec, LogisticRegression()).fit(images, labels)
+    assert pipeline.predict(images).shape == labels.shape
+    assert codec.set_params(bits=5).get_params() == {"model": codec.model, "bits": 5, "device": "auto"}
+    codec.set_params(bits=None)
+    assert repr(codec).startswith("Codec(model=")
+
+
+def test_bits_can_be_chosen(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
+    codec, images = gray
+    sizes = [len(hourglass.load(codec.model, bits=bits).compress(images[0])) for bits in (4, 16)]
+    assert sizes[0] < sizes[1]
+    for wrong in (3, 17, 8.0, True):
+        with pytest.raises(UserError, match=f"expected 4 to 16 bits, got {wrong}"):
+            hourglass.load(codec.model, bits=wrong).compress(images[0])  # type: ignore[arg-type]
+
+
+def test_what_is_no_model_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Path) -> None:
+    codec, images = gray
+
+    def copy() -> Path:
+        shutil.rmtree(tmp_path / "model", ignore_errors=True)
+        return Path(shutil.copytree(codec.model, tmp_path / "model"))
+
+    def line(model: object) -> str:
+        with pytest.raises(UserError) as error:
+            hourglass.load(model)  # type: ignore[arg-type]
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    assert line(tmp_path / "none").endswith("URL@revision:folder, found no " + str(tmp_path / "none"))
+    assert line(tmp_path).endswith("expected the folder of a model, got one without config.json")
+    (tmp_path / "text.zip").write_text("no zip", encoding="utf-8")
+    assert "expected a zip file of a model's folder, got: File is not a zip file" in line(tmp_path / "text.zip")
+    (copy() / "quantizer.safetensors").unlink()
+    assert "quantizer.safetensors, found none" in line(tmp_path / "model")
+    with (copy() / "quantizer.safetensors").open("ab") as file:
+        file.write(b"x")
+    assert "it is damaged" in line(tmp_path / "model")
+    (copy() / "model.safetensors").write_bytes(b"no weights")
+    assert "expected weights, got" in line(tmp_path / "model")
+    for change, said in (
+        ({"format": 2}, "expected version 1 of the format, got 2: use another `hourglass`"),
+        ({"network": {"hidden": [11, 6], "latent_dim": 4, "linear": "pca"}}, "expected"),
+        ({"network": {"hidden": [10**6, 10**6], "latent_dim": 3, "linear": "pca"}}, "model.safetensors: expected"),
+        ({"network": {"latent_dimm": 3}}, "latent_dim"),
+        ({"bits": 99}, "expected 4 to 16 bits, got 99"),
+        ({"family": "sparse"}, "expected a family, got 'sparse'"),
+    ):
+        values = json.loads((copy() / "config.json").read_text(encoding="utf-8"))
+        write_config(tmp_path / "model", values | change)  # with hashes that fit
+        assert said in line(tmp_path / "model")
+    with pytest.raises(UserError, match="expected a device cpu, cuda or auto, got tpu"):
+        hourglass.load(codec.model, device="tpu")
+    with pytest.raises(AttributeError, match="module 'hourglass' has no attribute 'lode'"):
+        hourglass.lode  # noqa: B018
+    del images
+
+
+def test_altered_folders_are_one_line_and_no_large_allocation(
+    gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    """200 folders with altered bytes: none is loaded, unless it says what it said before."""
+    codec, images = gray
+    generator = np.random.default_rng(0)
+    expected = codec.transform(images)
+    folder, loaded = tmp_path / "model", 0
+    for trial in range(200):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(codec.model, folder)
+        path = folder / ("config.json", "model.safetensors", "quantizer.safetensors")[trial % 3]
+        data = bytearray(path.read_bytes())
+        if trial % 5 == 0:
+            data = data[: generator.integers(len(data))]
+        for place in generator.integers(0, len(data), 2) if data else []:
+            data[place] = generator.integers(256)
+        path.write_bytes(data)
+        with suppress(UserError):
+            assert (hourglass.load(folder).transform(images) == expected).all()
+            loaded += 1
+    assert loaded < 20  # of those whose bytes were altered to what they were, or in spaces between JSON
+
+
+def test_a_model_that_is_only_trained_encodes_and_writes_no_files(quickstart: Project) -> None:
+    codec = hourglass.load(quickstart.folder / "data/trained/digits-dense")
+    images = np.zeros((2, 8, 8), np.uint8)
+    assert codec.transform(images).shape == (2, 8)
+    with pytest.raises(UserError, match="expected a model with a quantizer, got one that is only trained"):
+        codec.compress(images[0])
+
+
+def test_models_that_read_each_other_s_files_have_the_same_weights(
+    gray: tuple[Codec, NDArray[np.uint8]], color: Codec, tmp_path: Path
+) -> None:
+    codec, images = gray
+    moved = shutil.copytree(codec.model, tmp_path / "moved")
+    assert (
+        hourglass.load(moved).decompress(codec.compress(images[0])) == codec.decompress(codec.compress(images[0]))
+    ).all()
+    assert identity(Path(codec.model), "a").digest != identity(Path(color.model), "a").digest
+    with pytest.raises(
+        UserError, match="expected a file that cells-small made, got one of another version of cells-small"
+    ):
+        color.decompress(codec.compress(images[0]))
+
+
+def test_importing_hourglass_imports_no_torch() -> None:
+    code = "import sys, hourglass; assert 'torch' not in sys.modules and 'numpy' not in sys.modules; hourglass.load"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,219 @@
+"""The command line of a trained model, on what is wrong: one line, and nothing written."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hourglass.codec.codec import Codec
+from hourglass.coding.quantizer import Latents
+from hourglass.console.errors import UserError
+
+from .conftest import ROOT
+from .test_codec import packed
+from .test_commands import NAMES, codec, files_in, image, model, photos, pixels, run
+
+__all__ = ["codec", "model", "photos"]  # fixtures
+
+
+@pytest.fixture
+def latents() -> Latents:
+    return np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def refused(folder: Path, match: str, *arguments: object) -> None:
+    """Check that a command is refused in one line, and leaves the folder as it was."""
+    before = contents(folder)
+    with pytest.raises(UserError, match=match) as error:
+        run(*arguments)
+    assert "\n" not in str(error.value)
+    assert contents(folder) == before
+    assert not [path for path in folder.rglob("*") if path.name.endswith(".partial")]
+
+
+@pytest.mark.parametrize("command", ["encode", "compress"])
+def test_bad_images(
+    model: Path, photos: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "b/3.jpg").write_text("I am text", encoding="utf-8")
+    (photos / "b/4.png").write_bytes((photos / "a.png").read_bytes()[:90])
+    output = tmp_path / "out.npz" if command == "encode" else tmp_path / "out"
+    refused(tmp_path, r"b/3\.jpg: expected an image, got text", command, model, photos, "-o", output)
+    capsys.readouterr()
+    run(command, model, photos, "-o", output, "--on-bad-image", "skip")
+    assert "note: 2 of 7 images skipped; the first: " in capsys.readouterr().err
+    if command == "compress":
+        assert len(files_in(output)) == len(NAMES)
+    else:
+        with np.load(output) as arrays:
+            assert arrays["names"].tolist() == list(NAMES)
+    text = photos / "b/3.jpg"
+    last = tmp_path / "last.npz"
+    refused(tmp_path, "at least one image", "encode", model, text, "-o", last, "--on-bad-image", "skip")
+
+
+def test_inputs_that_are_none(model: Path, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    output = tmp_path / "x.csv"
+    refused(tmp_path, r"empty: expected files \.jpg, .*found none", "encode", model, tmp_path / "empty", "-o", output)
+    refused(tmp_path, "found no .*nothing", "encode", model, tmp_path / "nothing", "-o", output)
+    refused(tmp_path, "expected the folder of a model", "encode", tmp_path / "empty", photos, "-o", output)
+    refused(tmp_path, r"ends in \.npz or .*got \.txt", "encode", model, photos, "-o", tmp_path / "x.txt")
+    refused(tmp_path, "4 to 16 bits, got 3", "compress", model, photos, "-o", tmp_path / "x", "--bits", 3)
+    refused(tmp_path, r"ends in \.hg", "compress", model, photos, "-o", tmp_path / "x", "--one-file")
+    refused(tmp_path, "device cpu, cuda or auto", "compress", model, photos, "-o", tmp_path / "x", "--device", "tpu")
+    refused(tmp_path, "got a folder", "search", model, photos, photos)
+    refused(tmp_path, "expected images beside the query", "search", model, photos / "a.png", photos / "a.png")
+
+
+def test_files_that_exist_are_not_replaced(model: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "b").mkdir(parents=True)
+    (out / "mine.txt").write_text("mine", encoding="utf-8")
+    (out / "b/10.hg").write_text("mine too", encoding="utf-8")
+    refused(tmp_path, r"b/10\.hg: expected a new file, .*--force", "compress", model, photos, "-o", out)
+    run("compress", model, photos, "-o", out, "--force")
+    assert (out / "mine.txt").read_text(encoding="utf-8") == "mine"
+    assert len(files_in(out)) == len(NAMES) + 1
+    assert (out / "b/10.hg").read_bytes().startswith(b"\x89HG\n")
+    (tmp_path / "l.csv").write_text("mine", encoding="utf-8")
+    refused(tmp_path, "--force", "encode", model, photos, "-o", tmp_path / "l.csv")
+    refused(tmp_path, "expected a folder, got a file", "compress", model, photos, "-o", tmp_path / "l.csv")
+    run("encode", model, photos, "-o", tmp_path / "l.csv", "--force")
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_folder_appears_whole_or_not_at_all(model: Path, photos: Path, tmp_path: Path, existing: bool) -> None:
+    (photos / "z.png").write_bytes(b"none")  # the last one
+    out = tmp_path / "out"
+    if existing:
+        out.mkdir()
+    refused(tmp_path, r"z\.png: expected an image", "compress", model, photos, "-o", out)
+    assert out.exists() == existing
+
+
+def test_bad_compressed_files(model: Path, codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = codec.compress(pixels(0)), tmp_path / "out"
+    altered = bytearray(data)
+    altered[-6] ^= 1
+    packed(tmp_path / "other", "vae: dense", (3, 9, 11))
+    for name, content in {"cut": data[:-3], "altered": bytes(altered), "empty": b"", "good": data}.items():
+        (tmp_path / f"{name}.hg").write_bytes(content)
+    for name, reason in {"cut": "truncated", "altered": "altered", "empty": "empty"}.items():
+        refused(tmp_path, rf"{name}\.hg: .*{reason}", "decompress", model, tmp_path / f"{name}.hg", "-o", out)
+    refused(
+        tmp_path, "another version of cells-small", "decompress", tmp_path / "other", tmp_path / "good.hg", "-o", out
+    )
+    files = [tmp_path / f"{name}.hg" for name in ("cut", "good", "empty")]
+    refused(tmp_path, "truncated", "decompress", model, *files, "-o", out)
+    run("decompress", model, *files, "-o", out, "--on-bad-image", "skip")
+    assert "note: 2 of 3 files skipped; the first: " in capsys.readouterr().err
+    assert files_in(out) == ["good.png"]
+    assert (image(out / "good.png") == codec.decompress(data)).all()
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/a", "a/../../b", "", "a\\b", "a\nb", "a//b", "C:a"])
+def test_names_stay_below_the_folder(model: Path, codec: Codec, tmp_path: Path, name: str, latents: Latents) -> None:
+    (tmp_path / "all.hg").write_bytes(codec.to_file(latents, [name, "fine"]))
+    np.savez(tmp_path / "l.npz", names=np.array([name, "fine"]), latents=latents)
+    out = tmp_path / "deep" / "out"
+    refused(tmp_path, r"all\.hg: expected names", "decompress", model, tmp_path / "all.hg", "-o", out)
+    refused(tmp_path, r"l\.npz: expected names", "decode", model, tmp_path / "l.npz", "-o", out)
+
+
+def test_a_file_with_bad_names_can_be_left_out(model: Path, codec: Codec, tmp_path: Path, latents: Latents) -> None:
+    (tmp_path / "bad.hg").write_bytes(codec.to_file(latents, ["../a", "b"]))
+    (tmp_path / "good.hg").write_bytes(codec.to_file(latents, ["a", "b"]))
+    files = (tmp_path / "bad.hg", tmp_path / "good.hg")
+    run("decompress", model, *files, "-o", tmp_path / "out", "--on-bad-image", "skip")
+    assert files_in(tmp_path / "out") == ["a.png", "b.png"]
+
+
+def test_sizes_that_no_image_had(model: Path, codec: Codec, tmp_path: Path, latents: Latents) -> None:
+    file = tmp_path / "huge.hg"
+    for size in ((1 << 31, 1 << 31), (0, 5)):
+        file.write_bytes(codec.to_file(latents[:1], sizes=[size]))
+        command = ("decompress", model, file, "--original-size", "-o", tmp_path / "out")
+        refused(tmp_path, r"huge\.hg: expected images of at most .* pixels", *command)
+
+
+def test_bad_latents(model: Path, tmp_path: Path, latents: Latents) -> None:
+    def check(name: str, match: str) -> None:
+        refused(tmp_path, rf"{name}: .*{match}", "decode", model, tmp_path / name, "-o", tmp_path / "out")
+
+    names = np.array(["a", "b"])
+    bad = latents.copy()
+    bad[1, 2] = np.nan
+    np.savez(tmp_path / "nan.npz", names=names, latents=bad)
+    np.savez(tmp_path / "wide.npz", names=names, latents=np.ones((2, 4)))
+    np.savez(tmp_path / "objects.npz", names=np.array(["a", None]), latents=latents)
+    np.savez(tmp_path / "twice.npz", names=np.array(["a", "a"]), latents=latents)
+    np.savez(tmp_path / "few.npz", names=names[:1], latents=latents)
+    np.savez(tmp_path / "arrays.npz", x=latents)
+    for suffix in ("npz", "parquet", "csv"):
+        (tmp_path / f"text.{suffix}").write_text("text", encoding="utf-8")
+    (tmp_path / "words.csv").write_text("name,x,y,z\na,1,2,three\n", encoding="utf-8")
+    (tmp_path / "nan.csv").write_text("name,x,y,z\na,1,2,nan\n", encoding="utf-8")
+    for name, match in {
+        "nan.npz": "NaN or infinity, first for b",
+        "nan.csv": "NaN or infinity, first for a",
+        "wide.npz": "latents of 3 numbers an image, got 4",
+        "objects.npz": "Object arrays cannot be loaded",
+        "twice.npz": "every name once, got 'a'",
+        "few.npz": "got 1 names of 2 images",
+        "arrays.npz": "arrays names and latents, got x",
+        "text.npz": r"expected an \.npz file",
+        "text.parquet": "expected latents",
+        "text.csv": "expected a column 'name'",
+        "words.csv": "could not convert string to float",
+    }.items():
+        check(name, match)
+
+
+def test_an_only_trained_model(model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    from hourglass.inference.store import write_config
+
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    (trained / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes())
+    write_config(trained, json.loads((model / "config.json").read_text(encoding="utf-8")))
+    refused(tmp_path, "only trained: evaluate it", "compress", trained, photos, "-o", tmp_path / "out")
+    run("score", trained, photos)
+    assert "is only trained: it has no files" in capsys.readouterr().out
+
+
+def test_errors_are_one_line_and_signals_leave_nothing(model: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hourglass"]
+    done = subprocess.run([*command, "info", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {tmp_path}: expected the folder of a model, got one without config.json\n"
+    many, out = tmp_path / "many", tmp_path / "out"
+    many.mkdir()
+    first = many / "0.png"
+    Image.fromarray(pixels(0)).save(first)
+    for index in range(1, 5_000):
+        os.link(first, many / f"{index}.png")
+    with subprocess.Popen(
+        [*command, "compress", model, many, "-o", out], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (partial := list(tmp_path.glob(".out*"))) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert partial
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+    assert (process.returncode, error) == (130, "interrupted: run the same command again\n")
+    assert not out.exists()
+    assert not list(tmp_path.glob(".out*"))
