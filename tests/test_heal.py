@@ -13,7 +13,7 @@ from dvc.utils.serialize import load_yaml
 from .conftest import Project
 from .test_pipeline import bytes_of
 
-MODEL = "data/trained/digits-dense/model.safetensors"
+MODEL = "data/trained/digits-dense/config.json"  # its weights are in data/models too
 ARRAY = "data/prepared/digits/train/train-00000.npy"
 RECONSTRUCTIONS = "data/evaluated/digits-dense/reconstructions.npy"
 FILES = (MODEL, ARRAY, RECONSTRUCTIONS)
