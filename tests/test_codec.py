@@ -20,6 +20,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
 
 import hourglass
 from hourglass.codec.codec import Codec
@@ -255,6 +256,34 @@ def test_scikit_learn_takes_it_for_one_of_its_own(gray: tuple[Codec, NDArray[np.
     assert codec.set_params(bits=5).get_params() == {"model": codec.model, "bits": 5, "device": "auto"}
     codec.set_params(bits=None)
     assert repr(codec).startswith("Codec(model=")
+
+
+NO_IMAGES = "it makes tables of floats, or of another width than the images of a model"
+CHECKS_OF_OTHERS = dict.fromkeys(
+    (
+        "check_dict_unchanged",
+        "check_estimator_sparse_tag",
+        "check_estimators_dtypes",
+        "check_estimators_pickle",
+        "check_f_contiguous_array_estimator",
+        "check_fit_idempotent",
+        "check_fit_score_takes_y",
+        "check_methods_sample_order_invariance",
+        "check_methods_subset_invariance",
+        "check_pipeline_consistency",
+        "check_transformer_general",
+        "check_transformer_preserve_dtypes",
+        "check_transformers_unfitted_stateless",
+    ),
+    NO_IMAGES,
+)
+
+
+def test_scikit_learn_s_own_checks(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = check_estimator(clone(gray[0]), expected_failed_checks=CHECKS_OF_OTHERS, on_skip=None)
+    assert sum(check["status"] == "passed" for check in found) >= 20
 
 
 def test_bits_can_be_chosen(gray: tuple[Codec, NDArray[np.uint8]]) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 
 from hourglass.codec.images import ImageLike, ImageList
 from hourglass.codec.package import Package, unpack
@@ -203,6 +204,14 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that it takes images besides tables of their pixels, and is fitted already."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = tags.input_tags.string = True
+        tags.requires_fit, tags.no_validation = False, True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs: it loads the model itself."""
