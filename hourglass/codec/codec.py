@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from hourglass.codec.images import ImageLike, ImageList
+from hourglass.codec.images import ImageLike, ImageList, channels_last
 from hourglass.codec.package import Package, unpack
 from hourglass.codec.source import local_folder
 from hourglass.coding import file
@@ -78,7 +78,7 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
         Raises:
             UserError: If one is no image.
         """
-        images = self._images(X)
+        images = self.prepare(X)
         encoded = [self._encode(pixels).cpu().numpy() for pixels in images.batches(batch_size(self.image_shape))]
         _warn(images)
         return np.concatenate(encoded) if encoded else np.empty((0, self.latent_dim), np.float32)
@@ -92,11 +92,11 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
         latents = self._latents(X)
         step = batch_size(self.image_shape)
         decoded = [self._decode(latents[start : start + step]) for start in range(0, len(latents), step)]
-        return self._channels_last(np.concatenate(decoded) if decoded else np.empty((0, *self.image_shape), np.uint8))
+        return channels_last(np.concatenate(decoded) if decoded else np.empty((0, *self.image_shape), np.uint8))
 
     def compress(self, image: ImageLike) -> bytes:
         """Return one image as the bytes of an .hg file: the same bytes whatever the number of threads."""
-        images = self._images([image])
+        images = self.prepare([image])
         latents = self.encode_each(images)
         _warn(images)
         return self.to_file(latents, sizes=[images.sizes[0]] if images.sizes else [])
@@ -112,7 +112,7 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
 
     def score(self, X: Images, y: object = None) -> pd.DataFrame:  # noqa: N803
         """Return the mse, mae, psnr_db and, where the images are large enough, ssim of every image's reconstruction."""
-        images = self._images(X)
+        images = self.prepare(X)
         if not len(images):
             raise UserError("expected images to score, got none")
         names = [images.name(index) for index in range(len(images))]
@@ -142,11 +142,11 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
     def decode_each(self, latents: Latents) -> Bytes:
         """Decode latents (N, D) one by one on one thread: (N, H, W) or (N, H, W, C)."""
         with one_thread():
-            return self._channels_last(np.concatenate([self._decode(row) for row in latents[:, None]]))
+            return channels_last(np.concatenate([self._decode(row) for row in latents[:, None]]))
 
     def prepare(self, images: Images) -> ImageList:
         """Return images as the model takes them."""
-        return self._images(images)
+        return ImageList(images, self.preparation, self.image_shape)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -167,6 +167,16 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
     def config(self) -> dict[str, Any]:
         """What config.json says of the model."""
         return self._package.config
+
+    @property
+    def preparation(self) -> Preparation:
+        """What the training images went through."""
+        return Preparation.of({**self.config["preparation"], "size": list(self.image_shape[1:])})
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the model has a quantizer, which it gets after its training."""
+        return self._package.quantizer is not None
 
     @property
     def quantizer(self) -> Quantizer:
@@ -217,10 +227,6 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
         """Return what a copy needs: it loads the model itself."""
         return {key: value for key, value in super().__getstate__().items() if key != "_loaded"}
 
-    def _images(self, images: Images) -> ImageList:
-        preparation = Preparation.of({**self._package.config["preparation"], "size": list(self.image_shape[1:])})
-        return ImageList(images, preparation, self.image_shape)
-
     def _latents(self, latents: Any) -> Latents:  # noqa: ANN401 - anything may come
         try:
             array = np.asarray(latents, dtype=np.float32)
@@ -245,9 +251,6 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
         network = self._package.network
         with exact(), _memory():
             return to_bytes(network.decode(torch.as_tensor(latents).to(_device_of(network))).clamp(0, 1))
-
-    def _channels_last(self, images: Bytes) -> Bytes:
-        return images[:, 0] if self.image_shape[0] == 1 else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 
 
 def choose(device: str) -> torch.device:

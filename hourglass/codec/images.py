@@ -87,6 +87,11 @@ class ImageList:
         return f"{count} {of} {how} to {height}x{width} {kind}, as the training images were"
 
 
+def channels_last(images: Bytes) -> Bytes:
+    """(..., C, H, W) -> (..., H, W) of gray images, (..., H, W, C) of others, as Pillow and scikit-image have them."""
+    return images[..., 0, :, :] if images.shape[-3] == 1 else np.ascontiguousarray(np.moveaxis(images, -3, -1))
+
+
 def _as_sequence(images: Any, image_shape: tuple[int, int, int]) -> "Sequence[Any] | NDArray[Any]":  # noqa: ANN401 - anything may come
     channels, height, width = image_shape
     if isinstance(images, str | os.PathLike | Image.Image):

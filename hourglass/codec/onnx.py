@@ -120,7 +120,7 @@ class Decoder(Half):
 
 def preprocessing(codec: Codec) -> dict[str, Any]:
     """Return what preprocessing.json says: all between an image file and the encoder, and between decoder and image."""
-    prepare = Preparation.of({**codec.config["preparation"], "size": list(codec.image_shape[1:])})
+    prepare = codec.preparation
     images, latents = ["batch", *codec.image_shape], ["batch", codec.latent_dim]
     layout = "NHW" if prepare.channels == 1 else "NHWC"
     return {

@@ -68,10 +68,10 @@ class Comparison:
         self.latents: list[Latents] = []
         self.smallest = 0  # images whose smallest JPEG is larger than the model's file
         self.model = Way(_label(codec.name, "float32"), "model")
-        self.files = Way(_label(codec.name, ".hg files"), "file") if has_files(codec) else None
+        self.files = Way(_label(codec.name, ".hg files"), "file") if codec.has_files else None
         self.jpeg = Way("JPEG of at most as many bytes", "jpeg") if self.files else None
         self.linear = Way(_label(f"PCA, {pca.name}", "float32"), "pca") if pca else None
-        self.linear_files = Way(_label(f"PCA, {pca.name}", ".hg files"), "pca_file") if pca and has_files(pca) else None
+        self.linear_files = Way(_label(f"PCA, {pca.name}", ".hg files"), "pca_file") if pca and pca.has_files else None
 
     @property
     def ways(self) -> list[Way]:
@@ -133,15 +133,6 @@ def _through(codec: Codec, batch: Batch, originals: Bytes, plain: Way, stored: W
         read = np.concatenate([codec.from_file(file).latents for file in files])
         stored.add(codec, originals, codec.inverse_transform(read), list(map(len, files)))
     return latents
-
-
-def has_files(codec: Codec) -> bool:
-    """Return whether a model has what makes files, which it gets after its training."""
-    try:
-        _ = codec.quantizer
-    except UserError:
-        return False
-    return True
 
 
 def check_pca(pca: Codec, codec: Codec) -> None:

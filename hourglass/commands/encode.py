@@ -31,9 +31,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the latents of all images."""
-    import numpy as np
-
-    from hourglass.commands.inputs import find_files, read_images
+    from hourglass.commands.inputs import encode_images, find_files
     from hourglass.commands.latents import FORMATS, check_format, write_latents
     from hourglass.commands.outputs import check_file
     from hourglass.data.names import SUFFIXES
@@ -42,10 +40,6 @@ def run(arguments: argparse.Namespace) -> None:
     check_format(arguments.output)
     files = find_files(arguments.images, SUFFIXES)
     codec = load_codec(arguments)
-    names, parts = [], []
-    for batch in read_images(codec, files, arguments.on_bad_image == "skip", "encode"):
-        names += batch.names
-        parts.append(codec.transform(np.stack(batch.pixels)))
-    latents = np.concatenate(parts)
+    names, latents = encode_images(codec, files, arguments.on_bad_image == "skip")
     write_latents(arguments.output, names, latents, codec.get_feature_names_out())
     print(f"{arguments.output}: {plural(len(names), 'image')} of {plural(codec.latent_dim, 'number')}")

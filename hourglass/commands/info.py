@@ -65,11 +65,7 @@ def _preparation(preparation: dict[str, Any], size: str) -> str:
 
 
 def _files(codec: "Codec") -> str:
-    from hourglass.console.errors import UserError
-
-    try:
-        _ = codec.quantizer
-    except UserError:
+    if not codec.has_files:
         return "none: the model is only trained, evaluate it"
     return f"{codec.file_bits} bits a number before entropy coding"
 

@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from hourglass.codec.codec import Codec
+from hourglass.codec.images import channels_last
 from hourglass.coding.file import Size
+from hourglass.coding.quantizer import Latents
 from hourglass.commands.options import plural
 from hourglass.console.errors import UserError
 from hourglass.console.progress import progress
@@ -120,7 +124,7 @@ def read_images(codec: Codec, files: Files, skip_bad: bool, what: str) -> Iterat
                 bar.update()
                 continue
             batch.names.append(name)
-            batch.pixels.append(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+            batch.pixels.append(channels_last(pixels))
             batch.sizes.append(images.sizes.get(index))
             if len(batch.names) == batch_size(codec.image_shape):
                 yield batch
@@ -132,6 +136,16 @@ def read_images(codec: Codec, files: Files, skip_bad: bool, what: str) -> Iterat
     skipped.tell(len(files), "image")
     if change := images.change():
         note(change)
+
+
+def encode_images(codec: Codec, files: Files, skip_bad: bool) -> tuple[list[str], Latents]:
+    """Return the names and the latents (N, D) of all images: see `read_images`."""
+    names: list[str] = []
+    parts: list[Latents] = []
+    for batch in read_images(codec, files, skip_bad, "encode"):
+        names += batch.names
+        parts.append(codec.transform(np.stack(batch.pixels)))
+    return names, np.concatenate(parts)
 
 
 def note(line: str) -> None:

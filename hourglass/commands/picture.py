@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from hourglass.codec.images import channels_last
 from hourglass.data.prepared import Bytes
 
 COLUMNS = 6
@@ -35,7 +35,7 @@ def sheet(images: Sequence[Bytes], labels: Sequence[str]) -> Image.Image:
 
 def _scaled(image: Bytes, size: tuple[int, int]) -> Image.Image:
     """Return an image (C, H, W) in (width, height): pixels stay squares where it grows."""
-    pixels = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+    pixels = Image.fromarray(channels_last(image))
     grows = size[0] >= pixels.width
     return pixels.convert("RGB").resize(size, Image.Resampling.NEAREST if grows else Image.Resampling.LANCZOS)
 

@@ -10,7 +10,6 @@ from hourglass.commands.options import add_command, add_device, add_images, add_
 if TYPE_CHECKING:
     from hourglass.codec.codec import Codec
     from hourglass.coding.quantizer import Latents
-    from hourglass.commands.inputs import Files
 
 QUERY = ""  # its name among those of the files, which are not empty
 DESCRIPTION = """\
@@ -42,7 +41,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace) -> None:
     """Print the nearest images."""
     from hourglass.commands.comparison import aligned
-    from hourglass.commands.inputs import find_files
+    from hourglass.commands.inputs import encode_images, find_files
     from hourglass.commands.outputs import check_file
     from hourglass.console.errors import UserError
     from hourglass.data.names import SUFFIXES
@@ -58,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError("expected images beside the query, got none")
     codec = load_codec(arguments)
     codec.prepare(os.fspath(arguments.query)).prepared(0)  # refused if it is bad, even where others are skipped
-    (_, *names), latents = _encode(codec, {QUERY: arguments.query, **files}, arguments.on_bad_image == "skip")
+    (_, *names), latents = encode_images(codec, {QUERY: arguments.query, **files}, arguments.on_bad_image == "skip")
     if not names:
         raise UserError("expected images beside the query, got none that can be read")
     found = nearest_latents(latents[0], latents[1:], arguments.k)
@@ -75,18 +74,6 @@ def nearest_latents(wanted: "Latents", latents: "Latents", count: int) -> list[t
     neighbors = NearestNeighbors(n_neighbors=min(count, len(latents))).fit(latents)
     (distances,), (rows,) = neighbors.kneighbors(wanted[None])
     return list(zip(rows.tolist(), distances.tolist(), strict=True))
-
-
-def _encode(codec: "Codec", files: "Files", skip_bad: bool) -> "tuple[list[str], Latents]":
-    import numpy as np
-
-    from hourglass.commands.inputs import read_images
-
-    names, parts = [], []
-    for batch in read_images(codec, files, skip_bad, "encode"):
-        names += batch.names
-        parts.append(codec.transform(np.stack(batch.pixels)))
-    return names, np.concatenate(parts)
 
 
 def _draw(codec: "Codec", arguments: argparse.Namespace, found: list[tuple[str, Path, float]]) -> None:
