@@ -8,6 +8,7 @@ labels.csv            index,label,source, a row an image
 scores.csv            index and a column for each metric, a row an image
 seeds.csv             seed and the mean of each metric, a row a seed; if the model was trained with several
 about.json            dataset, family, size of the latent and of its file, tile, and why a metric was left out
+files.json            of test and val: PSNR and SSIM of what comes out of files
 SHA256SUMS            of all arrays and tables
 
 and from a generative family the files that hourglass/inference/generate.py lists; in data/models/<model>/, those that
@@ -24,7 +25,7 @@ import torch
 from hourglass.codec.card import Source, model_card
 from hourglass.codec.package import pack
 from hourglass.coding.fit import encode_images, fit_coding
-from hourglass.coding.rating import file_scores
+from hourglass.coding.rating import file_bytes, file_scores
 from hourglass.config.document import Params
 from hourglass.config.entries import Model
 from hourglass.console import command
@@ -44,8 +45,6 @@ from hourglass.metrics.scores import mean, shortened
 from hourglass.networks.base.autoencoder import Autoencoder, Generative
 from stages.paths import CHECKPOINTS, EVALUATED, LOCKS, METRICS, MODELS, PARAMS, PREPARED, TRAINED, remedy
 
-SPLITS = ("train", "val", "test")
-
 
 def main(name: str) -> None:
     """Score one trained model, keep its reconstructions and latents of the test split, and pack it as a codec."""
@@ -56,8 +55,9 @@ def main(name: str) -> None:
     network, config = load_model(TRAINED / name, device, remedy=remedy(f"train@{name}"))
     again = remedy(f"prepare@{prepared.name}")
     source = read_json(prepared / "meta.json", Source, again)
-    train, val, test = (open_split(prepared / split, again) for split in SPLITS)
-    check_shapes(prepared, network, dict(zip(SPLITS, (train, val, test), strict=True)), name)
+    splits = {split: open_split(prepared / split, again) for split in ("train", "val", "test")}
+    check_shapes(prepared, network, splits, name)
+    train, val, test = splits.values()
     shape, seeds = network.image_shape, config.get("seeds", [0])  # there were none in the configs of earlier commits
     with (
         enough_memory(device, "the images that go through the network at once", "make the network smaller"),
@@ -66,26 +66,28 @@ def main(name: str) -> None:
         scores = rate(folder, name, network, test, device)
         means, latents = mean(scores), np.load(folder / "latents.npy")
         coding = fit_coding(network, train, val, device)
-        stored = file_scores(network, coding, latents, test, device)
-        val_means = mean_scores(network, val, device)
-        val_means |= file_scores(network, coding, encode_images(network, val, device), val, device)
+        val_means, val_latents = mean_scores(network, val, device), encode_images(network, val, device)
+        files = file_scores(network, coding, latents, test, device)
+        val_files = file_scores(network, coding, val_latents, val, device)
+        size, val_size = file_bytes(coding, latents), file_bytes(coding, val_latents)
+        write_json(folder / "files.json", {"test": shortened(files), "val": shortened(val_files)})
         write_table(folder / "scores.csv", pd.DataFrame(scores).rename_axis("index").reset_index())
         write_labels(folder / "labels.csv", prepared / "labels.csv", len(test), again)
-        tile = tuple(getattr(network, "tile", shape[1:]))
-        sizes = network.latent_dim, coding.bits, stored["file_bytes"]
-        write_json(folder / "about.json", about(entry["dataset"], entry["family"], shape, tile, *sizes))
+        facts = entry["dataset"], entry["family"], shape, tuple(getattr(network, "tile", shape[1:]))
+        write_json(folder / "about.json", about(*facts, network.latent_dim, coding.bits, size))
         if len(seeds) > 1:
             write_seeds(folder / "seeds.csv", name, means, seeds, test, device)
         if isinstance(network, Generative):
             generate(folder, network, test, torch.from_numpy(latents), device)
         write_sums(folder)
     with whole_folder(MODELS / name) as folder:
-        card = model_card(name, config, network.latent_dim, source, scores, stored, coding.bits)
+        card = model_card(name, config, network.latent_dim, source, scores, files, size, coding.bits)
         pack(folder, name, network, config, coding, card)
+    val_means, means = val_means | {"file_bytes": val_size}, means | {"file_bytes": size}
     write_json(METRICS / "val" / f"{name}.json", shortened(val_means) | {"split_id": split_id(val)})
-    write_json(METRICS / "test" / f"{name}.json", shortened(means | stored) | {"split_id": split_id(test)})
+    write_json(METRICS / "test" / f"{name}.json", shortened(means) | {"split_id": split_id(test)})
     remove_finished(CHECKPOINTS / name)  # DVC has stored the model
-    print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in (means | stored).items()))
+    print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in means.items()))
 
 
 def check_shapes(prepared: Path, network: Autoencoder, splits: Mapping[str, Images], name: str) -> None:
@@ -98,9 +100,8 @@ def check_shapes(prepared: Path, network: Autoencoder, splits: Mapping[str, Imag
 
 def write_labels(path: Path, labels: Path, images: int, again: str) -> None:
     """Keep the rows of the test split, which are in the order of its images."""
-    table = (
-        read_table(labels, ["split", "index", "label", "source"], again).query("split == 'test'").drop(columns="split")
-    )
+    table = read_table(labels, ["split", "index", "label", "source"], again)
+    table = table.loc[table["split"] == "test", ["index", "label", "source"]]
     require_rows(labels, table["index"], range(images), again)
     write_table(path, table)
 
@@ -109,9 +110,8 @@ def write_seeds(
     path: Path, name: str, first: dict[str, float], seeds: list[int], images: Images, device: torch.device
 ) -> None:
     """Write the mean scores of the same model for every seed; `first` are those of the first seed."""
-    networks = (
-        load_model(TRAINED / name, device, weights_file(seed), remedy(f"train@{name}"))[0] for seed in seeds[1:]
-    )
+    again = remedy(f"train@{name}")
+    networks = (load_model(TRAINED / name, device, weights_file(seed), again)[0] for seed in seeds[1:])
     further = [mean_scores(network, images, device) for network in networks]
     write_table(path, pd.DataFrame([first, *further], index=pd.Index(seeds, name="seed")).reset_index())
 

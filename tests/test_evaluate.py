@@ -33,7 +33,6 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "cells-vae": ("vae", {"latent_dim": 2, "encoder": [{"filters": 2}], "decoder": [{"filters": 2}]}),
 }
 SEEDS = (0, 7, 8)  # of cells-dense
-FILES = ("file_bytes", "file_psnr_db", "file_ssim")  # scores of what comes out of files
 META = {
     "title": "Cells", "license": "", "citation": "", "counts": {"train": 40, "val": 4, "test": 5}, "split_note": "random"
 }  # fmt: skip
@@ -118,12 +117,15 @@ def test_both_splits_have_the_same_keys_with_four_digits() -> None:
     prepare()
     evaluate.main("cells-dense")
     test, val = (read(f"metrics/{split}/cells-dense.json") for split in ("test", "val"))
-    assert list(test) == list(val) == sorted([*METRICS, *FILES, "split_id"])
+    assert list(test) == list(val) == sorted([*METRICS, "file_bytes", "split_id"])
     assert all(test[key] != val[key] for key in test)
     scores = pd.read_csv("data/evaluated/cells-dense/scores.csv")
     assert 10_000 <= test.pop("split_id") < 100_000
+    assert test["file_bytes"] == pytest.approx(
+        read("data/evaluated/cells-dense/about.json")["bytes_per_image"], rel=1e-3
+    )
     for name, value in test.items():
-        if name not in FILES:
+        if name in METRICS:
             assert value == pytest.approx(scores[name].mean(), rel=1e-3)
         assert float(f"{value:.4g}") == value
 
@@ -221,7 +223,7 @@ def test_a_metric_of_the_registry_is_scored_and_reported(monkeypatch: pytest.Mon
     report.main("cells")
     assert 0 < read("metrics/test/cells-dense.json")["largest"] <= 1
     over_seeds = pd.read_csv("data/evaluated/cells-dense/seeds.csv")["largest"]
-    assert list(read("metrics/val/cells-dense.json")) == sorted([*METRICS, *FILES, "split_id"])
+    assert list(read("metrics/val/cells-dense.json")) == sorted([*METRICS, "file_bytes", "split_id"])
     page = Path("metrics/reports/cells.md").read_text(encoding="utf-8")
     assert "largest error" in page
     assert f" {over_seeds.mean():.3f} ± " in page

@@ -31,6 +31,7 @@ def model_card(
     source: Source,
     scores: Scores,
     files: Mapping[str, float],
+    file_bytes: float,
     bits: int,
 ) -> str:
     """Return the text of the card.
@@ -42,6 +43,7 @@ def model_card(
         source: Its data set.
         scores: Of each test image.
         files: What `file_scores` returns of the test images.
+        file_bytes: What `file_bytes` returns of their latents.
         bits: Of each number in a file.
     """
     channels, height, width = config["image_shape"]
@@ -73,7 +75,7 @@ def model_card(
         _paragraph(
             f"Of {len(next(iter(scores.values()))):,} test images that training has not seen, in [0, 1]; in brackets "
             f"the bootstrap 95% interval of the mean over images. Through files: {bits} bits a number before entropy "
-            f"coding, {files['file_bytes']:.1f} bytes an image in one file of all."
+            f"coding, {file_bytes:.1f} bytes an image in one file of all."
         ),
         "## Use",
         "```python\nimport hourglass\n\n"
@@ -95,7 +97,7 @@ def _score_table(scores: Scores, files: Mapping[str, float]) -> str:
     lines = ["| | mean | 95% interval | through files |", "|---|---:|---:|---:|"]
     for metric, value in mean(scores).items():
         spec, (low, high) = METRICS[metric].format, mean_interval(scores[metric])
-        stored = format(files[f"file_{metric}"], spec) if f"file_{metric}" in files else ""
+        stored = format(files[metric], spec) if metric in files else ""
         lines.append(f"| {METRICS[metric].label} | {value:{spec}} | [{low:{spec}}, {high:{spec}}] | {stored} |")
     return "\n".join(lines)
 

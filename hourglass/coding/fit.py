@@ -1,15 +1,17 @@
 """Fit how the latents of a model are coded, once it is trained."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hourglass.coding.quantizer import MAX_BITS, MIN_BITS, Latents, Quantizer, Values
 from hourglass.data.prepared import Images
-from hourglass.inference.batches import batch_size, batches
+from hourglass.inference.batches import batches
 from hourglass.metrics.quality import psnr_db
 from hourglass.networks.base.autoencoder import Autoencoder
 
@@ -71,14 +73,21 @@ def encode_images(network: Autoencoder, images: Images, device: torch.device) ->
 
 
 @torch.no_grad()
+def decoded_batches(
+    network: Autoencoder, latents: Latents, images: Images, device: torch.device
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Yield batches of originals and of what their latents (N, D) are decoded to, in [0, 1], of uint8 (N, C, H, W)."""
+    start = 0
+    for originals in batches(images, torch.device("cpu")):
+        part = torch.from_numpy(latents[start : start + len(originals)]).to(device)
+        yield originals.numpy(), network.decode(part).clamp(0, 1).cpu().numpy()
+        start += len(originals)
+
+
 def mean_psnr(network: Autoencoder, latents: Latents, images: Images, device: torch.device) -> float:
     """Return the mean PSNR in dB of what latents (N, D) are decoded to against uint8 images (N, C, H, W)."""
-    step, start, total = batch_size(images.shape[1:]), 0, 0.0
-    for originals in batches(images, torch.device("cpu")):
-        decoded = network.decode(torch.from_numpy(latents[start : start + step]).to(device)).clamp(0, 1)
-        total += float(psnr_db(originals.numpy(), decoded.cpu().numpy()).sum())
-        start += step
-    return total / len(images)
+    sums = [psnr_db(*pair).sum() for pair in decoded_batches(network, latents, images, device)]
+    return float(sum(sums)) / len(images)
 
 
 def sensitivity(network: Autoencoder, images: Images, rows: int) -> Values:
