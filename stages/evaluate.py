@@ -8,7 +8,7 @@ labels.csv            index,label,source, a row an image
 scores.csv            index and a column for each metric, a row an image
 seeds.csv             seed and the mean of each metric, a row a seed; if the model was trained with several
 about.json            dataset, family, size of the latent and of its file, tile, and why a metric was left out
-files.json            of test and val: PSNR and SSIM of what comes out of files
+files.json            of test and val: bytes of an image in a file of all, PSNR and SSIM of what comes out of it
 SHA256SUMS            of all arrays and tables
 
 and from a generative family the files that hourglass/inference/generate.py lists; in data/models/<model>/, those that
@@ -25,7 +25,7 @@ import torch
 from hourglass.codec.card import Source, model_card
 from hourglass.codec.package import pack
 from hourglass.coding.fit import encode_images, fit_coding
-from hourglass.coding.rating import file_bytes, file_scores
+from hourglass.coding.rating import file_scores
 from hourglass.config.document import Params
 from hourglass.config.entries import Model
 from hourglass.console import command
@@ -69,21 +69,19 @@ def main(name: str) -> None:
         val_means, val_latents = mean_scores(network, val, device), encode_images(network, val, device)
         files = file_scores(network, coding, latents, test, device)
         val_files = file_scores(network, coding, val_latents, val, device)
-        size, val_size = file_bytes(coding, latents), file_bytes(coding, val_latents)
         write_json(folder / "files.json", {"test": shortened(files), "val": shortened(val_files)})
         write_table(folder / "scores.csv", pd.DataFrame(scores).rename_axis("index").reset_index())
         write_labels(folder / "labels.csv", prepared / "labels.csv", len(test), again)
         facts = entry["dataset"], entry["family"], shape, tuple(getattr(network, "tile", shape[1:]))
-        write_json(folder / "about.json", about(*facts, network.latent_dim, coding.bits, size))
+        write_json(folder / "about.json", about(*facts, network.latent_dim, coding.bits, files["bytes"]))
         if len(seeds) > 1:
             write_seeds(folder / "seeds.csv", name, means, seeds, test, device)
         if isinstance(network, Generative):
             generate(folder, network, test, torch.from_numpy(latents), device)
         write_sums(folder)
     with whole_folder(MODELS / name) as folder:
-        card = model_card(name, config, network.latent_dim, source, scores, files, size, coding.bits)
+        card = model_card(name, config, network.latent_dim, source, scores, files, coding.bits)
         pack(folder, name, network, config, coding, card)
-    val_means, means = val_means | {"file_bytes": val_size}, means | {"file_bytes": size}
     write_json(METRICS / "val" / f"{name}.json", shortened(val_means) | {"split_id": split_id(val)})
     write_json(METRICS / "test" / f"{name}.json", shortened(means) | {"split_id": split_id(test)})
     remove_finished(CHECKPOINTS / name)  # DVC has stored the model

@@ -110,7 +110,8 @@ def test_the_pipeline_s_own_models(quickstart: Project) -> None:
         assert (codec.inverse_transform(latents) == reconstructions).all()
         metrics = json.loads((quickstart.folder / f"metrics/test/{name}.json").read_text(encoding="utf-8"))
         size = len(codec.to_file(latents)) - len(name)  # evaluate's file names no model
-        assert size / len(images) == pytest.approx(metrics["file_bytes"], rel=1e-3)
+        files = json.loads((evaluated / "files.json").read_text(encoding="utf-8"))["test"]
+        assert size / len(images) == pytest.approx(files["bytes"], rel=1e-3)
         assert codec.score(images)["psnr_db"].mean() == pytest.approx(metrics["psnr_db"], abs=0.02)  # of bytes
         card = (folder / "README.md").read_text(encoding="utf-8")
         assert f"{metrics['psnr_db']:.2f}" in card

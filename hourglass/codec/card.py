@@ -31,7 +31,6 @@ def model_card(
     source: Source,
     scores: Scores,
     files: Mapping[str, float],
-    file_bytes: float,
     bits: int,
 ) -> str:
     """Return the text of the card.
@@ -43,7 +42,6 @@ def model_card(
         source: Its data set.
         scores: Of each test image.
         files: What `file_scores` returns of the test images.
-        file_bytes: What `file_bytes` returns of their latents.
         bits: Of each number in a file.
     """
     channels, height, width = config["image_shape"]
@@ -75,7 +73,7 @@ def model_card(
         _paragraph(
             f"Of {len(next(iter(scores.values()))):,} test images that training has not seen, in [0, 1]; in brackets "
             f"the bootstrap 95% interval of the mean over images. Through files: {bits} bits a number before entropy "
-            f"coding, {file_bytes:.1f} bytes an image in one file of all."
+            f"coding, {files['bytes']:.1f} bytes an image in one file of all."
         ),
         "## Use",
         "```python\nimport hourglass\n\n"

@@ -14,15 +14,12 @@ METRICS = ("psnr_db", "ssim")
 UNNAMED = ModelId("", bytes(8))
 
 
-def file_bytes(coding: Coding, latents: Latents) -> float:
-    """Return the bytes of one file of all latents (N, D), divided by N: its header is shared, nothing else is."""
-    return sum(len(write(part, coding.quantizer, coding.bits, UNNAMED)) for part in _parts(latents)) / len(latents)
-
-
 def file_scores(
     network: Autoencoder, coding: Coding, latents: Latents, images: Images, device: torch.device
 ) -> dict[str, float]:
-    """Return the mean PSNR and SSIM of images after their latents went through a file.
+    """Return the bytes of an image, and mean PSNR and SSIM after the latents went through a file.
+
+    The bytes are those of one file of all images, divided by their number: its header is shared, nothing else is.
 
     Args:
         network: On `device` and in evaluation mode.
@@ -31,12 +28,10 @@ def file_scores(
         images: uint8 (N, C, H, W).
         device: Where to compute.
     """
-    rounded = np.concatenate([coding.quantizer.quantize(part, coding.bits) for part in _parts(latents)])
-    scores = [score(*pair) for pair in decoded_batches(network, rounded, images, device)]
-    return {metric: value for metric, value in mean(join(scores)).items() if metric in METRICS}
-
-
-def _parts(latents: Latents) -> list[Latents]:
-    """Return latents in parts that one file can hold."""
     most = max(1, MAX_VALUES // latents.shape[1])
-    return [latents[start : start + most] for start in range(0, len(latents), most)]
+    parts = [latents[start : start + most] for start in range(0, len(latents), most)]
+    size = sum(len(write(part, coding.quantizer, coding.bits, UNNAMED)) for part in parts)
+    rounded = np.concatenate([coding.quantizer.quantize(part, coding.bits) for part in parts])
+    scores = [score(*pair) for pair in decoded_batches(network, rounded, images, device)]
+    means = {metric: value for metric, value in mean(join(scores)).items() if metric in METRICS}
+    return {"bytes": size / len(latents)} | means
