@@ -10,8 +10,8 @@ from hourglass.metrics.results import Facts
 
 BASELINE = "pca"  # the family that stands first
 LEGEND = (
-    "latent: numbers an image. ratio: how many times smaller than the image's bytes its share of a file of all test "
-    "images is. Scores are of latents before they are rounded for that."
+    "latent: numbers an image. ratio: bytes of an image against its share of a file of all test images. "
+    "Scores are of latents that no file has rounded."
 )
 PUBLISHED = "published"  # in place of a model's name
 
