@@ -159,7 +159,7 @@ def test_so_is_one_that_another_version_wrote(reader: str, file: str) -> None:
 
 LOCKS: dict[str, Callable[[str], str]] = {
     "conflict markers": lambda text: f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> theirs\n",
-    "cut": lambda text: text[: len(text) // 2].rpartition("md5")[0] + "md5",
+    "cut": lambda text: text[: len(text) // 2].rpartition("md5:")[0] + "md5",
     "empty": lambda text: "",
     "a list": lambda text: "- a\n",
     "deep": lambda text: "[" * 2_000,
