@@ -1,7 +1,10 @@
 """The command `hourglass`, which is `python -m hourglass` too."""
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
+from hourglass import __version__
 from hourglass.console.signals import end_at_once
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ examples:
 def main() -> None:
     """Run the command that is given on the command line."""
     end_at_once()
+    if sys.stderr is None:  # closed by whoever started this: there is nobody to tell anything
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open to the end
     import warnings  # these imports take a while, in which a signal ends this in one line
     from importlib import import_module
 
@@ -47,20 +52,11 @@ def make_parser() -> "argparse.ArgumentParser":
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("-V", "--version", action="version", version=f"hourglass {_version()}")
+    parser.add_argument("-V", "--version", action="version", version=f"hourglass {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (info, encode, decode, compress, decompress, score, search, export, manifest):
         command.add_parser(commands)
     return parser
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("hourglass")
-    except PackageNotFoundError:
-        return "(a checkout, not installed)"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import warnings
 import zipfile
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import hourglass
 from hourglass.codec.codec import Codec
-from hourglass.codec.package import identity, pack
+from hourglass.codec.package import pack
+from hourglass.codec.source import REMOTE
+from hourglass.codec.unpack import identity
 from hourglass.coding.fit import fit_coding
 from hourglass.console.errors import UserError
 from hourglass.data.prepared import open_split
@@ -137,6 +140,32 @@ def test_a_folder_a_zip_and_a_commit_are_the_same_model(project: Project, tmp_pa
         hourglass.load(f"{project.folder}@HEAD:data/models/none")
 
 
+@pytest.mark.parametrize("path", ["data/models/x", "x"])
+@pytest.mark.parametrize("revision", [None, "v1.0", "feature/new", "5f3c2a1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://host/team/project.git",
+        "https://user:token@host:8080/team/project",
+        "ssh://git@host/project",
+        "git@host:team/project.git",
+        "/a/checkout",
+        ".",
+        "file:///a/checkout",
+    ],
+)
+def test_where_in_a_repository_a_model_is(url: str, revision: str | None, path: str) -> None:
+    found = REMOTE.fullmatch(f"{url}@{revision}:{path}" if revision else f"{url}:{path}")
+    assert found
+    assert found.groupdict() == {"url": url, "revision": revision, "path": path}
+
+
+@pytest.mark.parametrize("model", ["https://host/team/project", "ssh://git@host/project", "data/models/x"])
+def test_an_address_that_names_no_folder(model: str) -> None:
+    with pytest.raises(UserError, match=f"URL@revision:folder, found no {model}"):
+        hourglass.load(model)
+
+
 def test_images_of_any_kind(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Path) -> None:
     codec, images = gray
     expected = codec.transform(images)
@@ -152,11 +181,13 @@ def test_images_of_any_kind(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Pat
         images[:3].reshape(3, -1),
         pd.DataFrame(images[:3].reshape(3, -1)),
         (path for path in paths),
-        np.repeat(images[:3, :, :, None], 3, axis=3),
     ]
     for kind in kinds:
         np.testing.assert_allclose(codec.transform(kind), expected[:3], atol=1e-4)
     np.testing.assert_allclose(codec.transform(paths[0]), expected[:1], atol=1e-4)
+    with pytest.warns(UserWarning, match="^3 images made gray, as the training images were$"):
+        colored = codec.transform(np.repeat(images[:3, :, :, None], 3, axis=3))
+    np.testing.assert_allclose(colored, expected[:3], atol=1e-4)
     assert codec.transform([]).shape == (0, codec.latent_dim)
 
 
@@ -181,6 +212,36 @@ def test_images_of_another_size_are_prepared_as_in_training_and_said_so_once(
         assert color.transform(np.zeros((2, 5, 13), np.uint8)).shape == (2, 3)  # gray ones, of the right size
 
 
+def test_what_else_is_done_to_images_is_said_too(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Path) -> None:
+    codec, images = gray
+    turned, exif = Image.fromarray(images[0].T), Image.Exif()
+    exif[0x0112] = 5  # orientation: transposed
+    turned.save(tmp_path / "turned.png", exif=exif)
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    deep = Image.fromarray(images[0].astype(np.uint16) * 257)
+    transparent = Image.fromarray(np.stack([images[0], images[0]], axis=-1), "LA")
+    colored = Image.fromarray(images[0]).convert("RGB")
+    kinds: list[Any] = [
+        tmp_path / "turned.png",
+        tmp_path / "turned.jpg",
+        deep,
+        transparent,
+        colored,
+        np.stack([images[0]] * 3, 2),
+    ]
+    said = (
+        "2 images made gray; 1 image of 16 bits scaled to 8; 1 image put on white; 2 images turned as EXIF says, as "
+        "the training images were"
+    )
+    with pytest.warns(UserWarning, match=said):
+        latents = codec.transform(kinds)
+    expected = codec.transform(images[:1])[0]
+    assert np.allclose(latents[[0, 2, 4, 5]], expected, atol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        codec.transform([Image.fromarray(images[0])])
+
+
 def test_sizes_are_kept_in_files(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
     codec, images = gray
     with pytest.warns(UserWarning, match="1 image of 36x28"):
@@ -198,16 +259,29 @@ def test_what_is_no_image_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], tmp
         assert "\n" not in str(error.value)
         return str(error.value)
 
+    buffer = BytesIO()
+    Image.fromarray(images[0]).save(buffer, "PNG")
+    truncated = Image.open(BytesIO(buffer.getvalue()[:60]))
     (tmp_path / "text.png").write_text("no image", encoding="utf-8")
     assert line(tmp_path / "none.png").endswith("none.png: expected an image, got: No such file or directory")
     assert line(tmp_path / "text.png").endswith("text.png: expected an image, got text")
     assert "got a folder" in line(tmp_path)
     assert line(images / 255).startswith("image 0: expected bytes (uint8) of 0 to 255, got float64: images in [0, 1]")
-    assert line(images[0]).endswith("got an array of (9, 7): for one image, images[None]")
+    assert line(images[0]).endswith("got an array of (9, 7): for one image, image[None]")
     assert line(np.zeros((2, 3, 4, 5, 6), np.uint8)).endswith("got an array of (2, 3, 4, 5, 6)")
     assert line(np.zeros((1, 9, 7, 2), np.uint8)).endswith("of 1, 3 or 4 channels, got (9, 7, 2)")
+    assert line(np.zeros((64, 64, 3), np.uint8)).endswith("got an array of (64, 64, 3): for one image, image[None]")
+    assert "got 4x4 of mode LAB" in line(Image.new("LAB", (4, 4)))
+    assert "got 5x0 of mode L" in line(Image.new("L", (0, 5)))
+    assert "got 9x7 of mode L" in line(truncated)
     assert line(7) == "expected paths, Pillow images or arrays, got int"
     assert line([None]) == "image 0: expected a path, a Pillow image or an array, got NoneType"
+
+
+@pytest.mark.parametrize("device", ["cpu:x", "gpu", "cuda:", "cuda:999"])
+def test_what_is_no_device_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], device: str) -> None:
+    with pytest.raises(UserError, match=f"expected a .*device.*{device}|expected a device cpu.*, got {device}"):
+        hourglass.load(gray[0].model, device=device)
 
 
 def test_what_are_no_latents_is_one_line(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
@@ -218,6 +292,8 @@ def test_what_are_no_latents_is_one_line(gray: tuple[Codec, NDArray[np.uint8]]) 
         codec.inverse_transform(np.array([[0, np.nan, 0]]))
     with pytest.raises(UserError, match=r"^expected latents \(N, 3\), got str$"):
         codec.inverse_transform("latents")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^expected the bytes of an .hg file, got str: "):
+        codec.decompress("a.hg")  # type: ignore[arg-type]
 
 
 def test_the_bytes_of_a_file_do_not_depend_on_threads(quickstart: Project) -> None:
@@ -241,7 +317,7 @@ def test_the_bytes_of_a_file_do_not_depend_on_threads(quickstart: Project) -> No
         assert len(said[0]) > 100
 
 
-def test_scikit_learn_takes_it_for_one_of_its_own(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
+def test_scikit_learn_takes_it_for_one_of_its_own(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Path) -> None:
     codec, images = gray
     labels = np.arange(len(images)) % 2
     expected = codec.transform(images)
@@ -256,6 +332,11 @@ def test_scikit_learn_takes_it_for_one_of_its_own(gray: tuple[Codec, NDArray[np.
     assert pipeline.predict(images).shape == labels.shape
     assert codec.set_params(bits=5).get_params() == {"model": codec.model, "bits": 5, "device": "auto"}
     codec.set_params(bits=None)
+    other = clone(codec)
+    packed(tmp_path / "other", "pca", (1, 9, 7))
+    other.set_params(model=tmp_path / "other").fit(images)
+    assert (other.transform(images) == Codec(tmp_path / "other").transform(images)).all()
+    assert (other.transform(images) != expected).any()
     assert repr(codec).startswith("Codec(model=")
 
 
@@ -293,7 +374,8 @@ def test_bits_can_be_chosen(gray: tuple[Codec, NDArray[np.uint8]]) -> None:
     assert sizes[0] < sizes[1]
     for wrong in (3, 17, 8.0, True):
         with pytest.raises(UserError, match=f"expected 4 to 16 bits, got {wrong}"):
-            hourglass.load(codec.model, bits=wrong).compress(images[0])  # type: ignore[arg-type]
+            hourglass.load(codec.model, bits=wrong)  # type: ignore[arg-type]
+    assert len(hourglass.load(codec.model, bits=np.int64(4)).compress(images[0])) == sizes[0]  # type: ignore[arg-type]
 
 
 def test_what_is_no_model_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Path) -> None:
@@ -320,18 +402,24 @@ def test_what_is_no_model_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], tmp
     assert "it is damaged" in line(tmp_path / "model")
     (copy() / "model.safetensors").write_bytes(b"no weights")
     assert "expected weights, got" in line(tmp_path / "model")
+    preparation = codec.config["preparation"]
     for change, said in (
         ({"format": 2}, "expected version 1 of the format, got 2: use another `hourglass`"),
         ({"network": {"hidden": [11, 6], "latent_dim": 4, "linear": "pca"}}, "expected"),
         ({"network": {"hidden": [10**6, 10**6], "latent_dim": 3, "linear": "pca"}}, "model.safetensors: expected"),
         ({"network": {"latent_dimm": 3}}, "latent_dim"),
+        ({"image_shape": [1, 20_000, 20_000]}, "config.json: expected at most 89,478,485 pixels"),
+        ({"preparation": preparation | {"color": "rgb"}}, "expected images of 1 channels, got rgb ones of 3"),
+        ({"preparation": preparation | {"resize": "tear"}}, "expected resize crop or stretch or pad, got tear"),
+        ({"training": ["x"]}, "training"),
+        ({"versions": "x"}, "versions"),
         ({"bits": 99}, "expected 4 to 16 bits, got 99"),
         ({"family": "sparse"}, "expected a family, got 'sparse'"),
     ):
         values = json.loads((copy() / "config.json").read_text(encoding="utf-8"))
         write_config(tmp_path / "model", values | change)  # with hashes that fit
         assert said in line(tmp_path / "model")
-    with pytest.raises(UserError, match="expected a device cpu, cuda or auto, got tpu"):
+    with pytest.raises(UserError, match="expected a device cpu, cuda, cuda:<number> or auto, got tpu"):
         hourglass.load(codec.model, device="tpu")
     with pytest.raises(AttributeError, match="module 'hourglass' has no attribute 'lode'"):
         hourglass.lode  # noqa: B018

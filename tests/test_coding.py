@@ -1,6 +1,7 @@
 """Latents as bytes: nothing is lost but what rounding loses, and nothing else is believed."""
 
 import struct
+import tracemalloc
 import zlib
 from dataclasses import replace
 from itertools import pairwise
@@ -181,14 +182,49 @@ def test_altered_files_are_refused_or_hold_latents(quantizer: Quantizer) -> None
 def test_a_header_of_many_images_takes_no_memory(quantizer: Quantizer) -> None:
     head = file.HEADER.pack(file.MAGIC, file.VERSION, 8, MODEL.digest, 0, 2**32 - 1, 0, 0)
     data = head + struct.pack("<I", zlib.crc32(head))
-    with pytest.raises(UserError, match="expected at most"):
+    with pytest.raises(UserError, match="expected 1 to 3,355,443 images of 5 numbers, got 4,294,967,295"):
         read(data, quantizer, 5, MODEL, "x")
+
+
+def checked(body: bytes) -> bytes:
+    """Return the bytes of a file with the checksum that they should have."""
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def test_a_file_of_nothing_and_one_that_ends_early_are_one_line(quantizer: Quantizer) -> None:
+    head = file.HEADER.pack(file.MAGIC, file.VERSION, 8, MODEL.digest, 0, 0, 0, 0)
+    with pytest.raises(UserError, match="expected 1 to 3,355,443 images of 5 numbers, got 0"):
+        read(checked(head), quantizer, 5, MODEL, "x")
+    data = write(latents(3), quantizer, 8, MODEL)
+    with pytest.raises(UserError, match=r"^x: "):
+        read(checked(data[:-4] + bytes(4)), quantizer, 5, MODEL, "x")  # a word of zeros, at which ANS never ends
+
+
+@pytest.mark.parametrize(
+    "names", [b"[" + b"[]," * 10**7 + b"[]]", b"[" + b'"",' * 10**7 + b'""]', b"{}", b'["a"] ', b""]
+)
+def test_names_of_a_few_bytes_take_no_memory(quantizer: Quantizer, names: bytes) -> None:
+    packed = zlib.compress(names, 9)
+    assert len(packed) < 1e5
+    whole = write(latents(1), quantizer, 8, MODEL, ["a"])
+    at, before = file.HEADER.size + len(MODEL.name), len(zlib.compress(b'["a"]', 9))
+    head = file.HEADER.pack(file.MAGIC, file.VERSION, 8, MODEL.digest, len(MODEL.name), 1, len(packed), 0)
+    assert read(whole, quantizer, 5, MODEL, "x").names == ["a"]
+    data = checked(head + MODEL.name.encode() + packed + whole[at + before : -4])
+    tracemalloc.start()
+    with pytest.raises(UserError, match="x: expected 1 names"):
+        read(data, quantizer, 5, MODEL, "x")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * file.MAX_NAMES
 
 
 def test_too_many_or_no_numbers_are_one_line(quantizer: Quantizer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file, "MAX_VALUES", 10)
-    with pytest.raises(UserError, match="expected at most 2 images in one file, got 3"):
+    with pytest.raises(UserError, match="expected 1 to 2 images in one file, got 3"):
         write(latents(3), quantizer, 8, MODEL)
+    with pytest.raises(UserError, match="expected 1 to 2 images in one file, got 0"):
+        write(latents(0), quantizer, 8, MODEL)
     with pytest.raises(UserError, match="expected finite latents"):
         write(np.full((1, 5), np.nan, np.float32), quantizer, 8, MODEL)
 

@@ -63,6 +63,16 @@ def test_a_signal_at_work_undoes_what_is_half_done(tmp_path: Path, signum: signa
     assert process.returncode == 128 + signum
 
 
+@pytest.mark.parametrize(("signum", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_signal_that_a_library_takes_for_an_error(tmp_path: Path, signum: signal.Signals, word: str) -> None:
+    body = "try: print('ready', flush=True); time.sleep(60)\n    except BaseException: raise ValueError('damaged') from None"
+    process = script(tmp_path, GUARDED + body)
+    wait_for(process, "ready")
+    process.send_signal(signum)
+    assert process.communicate(timeout=20) == ("", f"{word}: run the same command again\n")
+    assert process.returncode == 128 + signum
+
+
 def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     body = "try: print('ready', flush=True); time.sleep(60)\n    finally: print('undoes', flush=True); time.sleep(60)"
     process = script(tmp_path, GUARDED + body)

@@ -15,6 +15,8 @@ from PIL import Image
 import hourglass
 from hourglass.__main__ import make_parser
 from hourglass.codec.codec import Codec
+from hourglass.commands.comparison import Comparison
+from hourglass.commands.inputs import Batch
 from hourglass.commands.jpeg import jpeg_within
 from hourglass.commands.sizes import enlarge
 from hourglass.console.errors import UserError
@@ -200,9 +202,30 @@ def test_scores(model: Path, codec: Codec, photos: Path, tmp_path: Path, capsys:
     assert np.allclose(table["model_psnr_db"], codec.score(images)["psnr_db"])
     assert np.allclose(table["pca_psnr_db"], hourglass.load(model.with_name("pca")).score(images)["psnr_db"])
     assert table["file_bytes"].tolist() == [len(codec.compress(image)) for image in images]
+    run("compress", model, photos, "--one-file", "-o", tmp_path / "all.hg")
+    one_file = (tmp_path / "all.hg").stat().st_size / len(NAMES)
+    assert f"One .hg file of all, by compress --one-file: {one_file:,.1f} bytes an image." in printed
     row = next(line for line in printed.splitlines() if line.startswith("cells-small, float32"))
     low = np.percentile(table["model_psnr_db"], 5)
     assert row.split()[2:5] == ["12.0", f"{table['model_psnr_db'].mean():.2f}", f"{low:.2f}"]
+
+
+def test_pca_s_files_are_the_best_that_fit(tmp_path: Path) -> None:
+    """The model has many bits and PCA few in its folder; both are compared at the same bytes."""
+    packed(tmp_path / "pca", "pca", SHAPE)
+    packed(tmp_path / "dense", "dense: linear", SHAPE)
+    model, pca = hourglass.load(tmp_path / "dense", bits=12), hourglass.load(tmp_path / "pca")
+    batch = Batch(["a", "b"], [pixels(0), pixels(1)], [None, (90, 110)])
+    comparison = Comparison(model, pca)
+    comparison.add(batch)
+    assert comparison.files
+    assert comparison.linear_files
+    for image, size, got, limit in zip(
+        batch.pixels, batch.sizes, comparison.linear_files.sizes, comparison.files.sizes, strict=True
+    ):
+        latents = pca.transform(image[None])
+        sizes = [len(pca.to_file(latents, sizes=[size], bits=bits)) for bits in range(4, 17)]
+        assert got == max(candidate for candidate in sizes if candidate <= limit)
 
 
 def test_scores_without_pca(model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

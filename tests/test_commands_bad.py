@@ -13,6 +13,7 @@ from PIL import Image
 
 from hourglass.codec.codec import Codec
 from hourglass.coding.quantizer import Latents
+from hourglass.commands.latents import write_latents
 from hourglass.console.errors import UserError
 
 from .conftest import ROOT
@@ -71,7 +72,7 @@ def test_inputs_that_are_none(model: Path, photos: Path, tmp_path: Path) -> None
     refused(tmp_path, r"ends in \.npz or .*got \.txt", "encode", model, photos, "-o", tmp_path / "x.txt")
     refused(tmp_path, "4 to 16 bits, got 3", "compress", model, photos, "-o", tmp_path / "x", "--bits", 3)
     refused(tmp_path, r"ends in \.hg", "compress", model, photos, "-o", tmp_path / "x", "--one-file")
-    refused(tmp_path, "device cpu, cuda or auto", "compress", model, photos, "-o", tmp_path / "x", "--device", "tpu")
+    refused(tmp_path, "device cpu, cuda", "compress", model, photos, "-o", tmp_path / "x", "--device", "tpu")
     refused(tmp_path, "got a folder", "search", model, photos, photos)
     refused(tmp_path, "expected images beside the query", "search", model, photos / "a.png", photos / "a.png")
 
@@ -145,6 +146,49 @@ def test_sizes_that_no_image_had(model: Path, codec: Codec, tmp_path: Path, late
         file.write_bytes(codec.to_file(latents[:1], sizes=[size]))
         command = ("decompress", model, file, "--original-size", "-o", tmp_path / "out")
         refused(tmp_path, r"huge\.hg: expected images of at most .* pixels", *command)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_latents_of_another_model(model: Path, codec: Codec, tmp_path: Path, latents: Latents, suffix: str) -> None:
+    path, columns = tmp_path / f"l{suffix}", codec.get_feature_names_out()
+    write_latents(path, ["a", "b"], latents, columns, "cells-small 0123456789abcdef")
+    refused(tmp_path, rf"l{suffix}: .*got those of cells-small 01234567", "decode", model, path, "-o", tmp_path / "out")
+    write_latents(path, ["a", "b"], latents, columns, codec.weights_id)
+    run("decode", model, path, "-o", tmp_path / "out")
+    assert files_in(tmp_path / "out") == ["a.png", "b.png"]
+
+
+def test_a_broken_link_in_a_folder_is_a_bad_image(model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "b/5.png").symlink_to(tmp_path / "gone")
+    refused(tmp_path, r"b/5\.png: expected an image, got: No such", "encode", model, photos, "-o", tmp_path / "l.npz")
+    run("compress", model, photos, "-o", tmp_path / "out", "--on-bad-image", "skip")
+    assert len(files_in(tmp_path / "out")) == len(NAMES)
+
+
+def test_names_that_are_folders_of_others_come_back(model: Path, tmp_path: Path) -> None:
+    for name in ("p/a.jpg", "p/a.png/b.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(0)).save(tmp_path / name, "PNG")
+    run("encode", model, tmp_path / "p", "-o", tmp_path / "l.npz")
+    run("decode", model, tmp_path / "l.npz", "-o", tmp_path / "out")
+    assert files_in(tmp_path / "out") == ["a.jpg.png", "a.png/b.jpg.png"]
+
+
+def test_the_same_file_twice_is_one(model: Path, photos: Path, tmp_path: Path) -> None:
+    run("compress", model, photos / "a.png", photos / "b/../a.png", "-o", tmp_path / "out")
+    assert files_in(tmp_path / "out") == ["a.hg"]
+
+
+def test_latents_that_would_fill_the_memory(model: Path, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.npz"
+    np.savez_compressed(bomb, names=np.array(["a"]), latents=np.zeros((10**7, 3), np.float32))
+    refused(tmp_path, r"bomb\.npz: expected at most .* bytes in latents", "decode", model, bomb, "-o", tmp_path / "x")
+
+
+def test_without_a_terminal_or_standard_error(model: Path, photos: Path, tmp_path: Path) -> None:
+    command = f"'{sys.executable}' -m hourglass encode '{model}' '{photos}' -o '{tmp_path}/l.npz' 2>&-"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S602
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/l.npz: 5 images of 3 numbers\n")
 
 
 def test_bad_latents(model: Path, tmp_path: Path, latents: Latents) -> None:

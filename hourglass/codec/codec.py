@@ -2,8 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -13,15 +12,17 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
+from hourglass.codec.compute import bounded_memory, choose, device_of, exact, one_thread
 from hourglass.codec.images import ImageLike, ImageList, channels_last
-from hourglass.codec.package import Package, unpack
 from hourglass.codec.source import local_folder
+from hourglass.codec.unpack import Package, unpack
 from hourglass.coding import file
 from hourglass.coding.quantizer import Latents, Quantizer, check_bits
 from hourglass.console.errors import UserError
 from hourglass.data.image import Preparation
 from hourglass.data.prepared import Bytes
 from hourglass.inference.batches import batch_size, to_bytes
+from hourglass.inference.store import weights_file
 from hourglass.metrics.scores import join, score
 from hourglass.networks.base.autoencoder import scale
 
@@ -59,13 +60,14 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
     >>> codec.inverse_transform(codec.transform(images))  # doctest: +SKIP
     """
 
-    def __init__(self, model: str, *, bits: int | None = None, device: str = "auto") -> None:
+    def __init__(self, model: str | os.PathLike[str], *, bits: int | None = None, device: str = "auto") -> None:
         self.model = model
         self.bits = bits
         self.device = device
 
     def fit(self, X: object = None, y: object = None) -> Self:  # noqa: N803 - scikit-learn's names
         """Load the model; the images are not looked at."""
+        self.__dict__.pop("_loaded", None)  # of the parameters before `set_params`
         self._package  # noqa: B018 - which loads it
         return self
 
@@ -107,7 +109,9 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
         Raises:
             UserError: If it is no such file, a damaged one, or one of another model.
         """
-        images = self.decode_each(self.from_file(data).latents)
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise UserError(f"expected the bytes of an .hg file, got {type(data).__name__}: Path(file).read_bytes()")
+        images = self.decode_each(self.from_file(bytes(data)).latents)
         return images[0] if len(images) == 1 else images
 
     def score(self, X: Images, y: object = None) -> pd.DataFrame:  # noqa: N803
@@ -125,9 +129,24 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
         """Return every metric of each reconstruction, both uint8 (N, C, H, W)."""
         return score(_unit(originals), _unit(reconstructions))
 
-    def to_file(self, latents: Latents, names: Sequence[str] = (), sizes: Sequence[file.Size] = ()) -> bytes:
-        """Return latents (N, D) as the bytes of one .hg file: see `hourglass.coding.file`."""
-        return file.write(latents, self.quantizer, self.file_bits, self._package.identity, names, sizes)
+    def to_file(
+        self,
+        latents: Latents,
+        names: Sequence[str] = (),
+        sizes: Sequence[file.Size | None] = (),
+        bits: int | None = None,
+    ) -> bytes:
+        """Return latents (N, D) as the bytes of one .hg file: see `hourglass.coding.file`.
+
+        Args:
+            latents: Of the images.
+            names: Of the images.
+            sizes: Height and width of each before it was made as large as the model's, None where they are the same.
+            bits: Of each number, if not `file_bits`.
+        """
+        own = self.image_shape[1], self.image_shape[2]
+        known = [size or own for size in sizes] if any(sizes) else []
+        return file.write(latents, self.quantizer, bits or self.file_bits, self._package.identity, names, known)
 
     def from_file(self, data: bytes, title: str = "the file") -> file.Compressed:
         """Return what the bytes of an .hg file hold; `title` is what messages call it."""
@@ -162,6 +181,11 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
     def name(self) -> str:
         """The model's name."""
         return self._package.identity.name
+
+    @property
+    def weights_id(self) -> str:
+        """The model's name and a hash of its weights; a model of the same id has the same latents."""
+        return f"{self.name} {self.config.get('sha256', {}).get(weights_file(), '')[:16]}".rstrip()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -208,7 +232,9 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
     def _package(self) -> Package:
         """The model, loaded when it is first needed."""
         if "_loaded" not in self.__dict__:
-            with local_folder(self.model) as folder:
+            if self.bits is not None:
+                check_bits(self.bits)
+            with local_folder(os.fspath(self.model)) as folder:
                 self._loaded = unpack(folder, choose(self.device))
         return self._loaded
 
@@ -242,61 +268,15 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
     def _encode(self, pixels: Bytes) -> torch.Tensor:
         """(N, C, H, W) -> (N, D)."""
         network = self._package.network
-        with exact(), _memory():
-            return network.encode(scale(torch.from_numpy(np.require(pixels, requirements="W")).to(_device_of(network))))
+        with exact(), bounded_memory():
+            return network.encode(scale(torch.from_numpy(np.require(pixels, requirements="W")).to(device_of(network))))
 
     @torch.no_grad()
     def _decode(self, latents: Latents | torch.Tensor) -> Bytes:
         """(N, D) -> (N, C, H, W)."""
         network = self._package.network
-        with exact(), _memory():
-            return to_bytes(network.decode(torch.as_tensor(latents).to(_device_of(network))).clamp(0, 1))
-
-
-def choose(device: str) -> torch.device:
-    """Return the device that is meant; raise UserError if there is none such."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.partition(":")[0] not in ("cpu", "cuda"):
-        raise UserError(f"expected a device cpu, cuda or auto, got {device}")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"expected a GPU for device {device}, got none that torch can use")
-    return torch.device(device)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: how sums are split among threads changes their last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def exact() -> Iterator[None]:
-    """Compute products on a GPU in float32, by the same algorithm each time; and leave torch as it was."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
-
-
-@contextmanager
-def _memory() -> Iterator[None]:
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError:
-        raise UserError("expected a batch to fit into the GPU's memory, got: out of memory: device='cpu'") from None
-
-
-def _device_of(network: torch.nn.Module) -> torch.device:
-    return next((tensor.device for tensor in network.state_dict().values()), torch.device("cpu"))
+        with exact(), bounded_memory():
+            return to_bytes(network.decode(torch.as_tensor(latents).to(device_of(network))).clamp(0, 1))
 
 
 def _unit(pixels: Bytes) -> NDArray[np.float32]:

@@ -1,19 +1,24 @@
 """Images as people have them, as the arrays that a model was trained on."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from hourglass.coding.file import Size
 from hourglass.console.errors import UserError
-from hourglass.data.image import Preparation, PreparedImage, upright_size
+from hourglass.data.image import FORMATS, TURNS, Preparation, PreparedImage, upright_size
 from hourglass.data.preparation.raw import MAX_BYTES, BadImageError
 from hourglass.data.prepared import Bytes
+
+ONE = "for one image, image[None]"
 
 ImageLike = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
 
@@ -37,6 +42,7 @@ class ImageList:
         self.preparation, self.shape = preparation, image_shape
         self.images = _as_sequence(images, image_shape)
         self.sizes: dict[int, Size] = {}  # of images that were made as large as the model's
+        self.kinds: Counter[str] = Counter()  # of what else was done to images
 
     def __len__(self) -> int:
         return len(self.images)
@@ -56,26 +62,41 @@ class ImageList:
         image, name = self.images[index], self.name(index)
         if isinstance(image, str | os.PathLike):
             data = _read(Path(image), name)
-            return self._fitted(index, self.preparation(data, name), upright_size(data, name))
+            prepared = self.preparation(data, name)
+            with Image.open(BytesIO(data), formats=FORMATS) as header:
+                return self._fitted(index, prepared, upright_size(data, name), header)
         if not isinstance(image, Image.Image):
             array = _checked(image, name)
             channels_first = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
             if channels_first.shape == self.shape:
                 return np.ascontiguousarray(channels_first)
             image = Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
-        upright = ImageOps.exif_transpose(image)
-        return self._fitted(index, self.preparation.prepare(upright, name), (upright.height, upright.width))
+        try:
+            upright = ImageOps.exif_transpose(image)
+            if not min(upright.size):
+                raise ValueError("no pixels")
+            prepared = self.preparation.prepare(upright, name)
+        except (BadImageError, MemoryError):
+            raise
+        except Exception as error:  # a closed or truncated one, of no pixels, or of a mode that Pillow cannot convert
+            size = f"{image.height}x{image.width} of mode {image.mode}"
+            raise BadImageError(f"{name}: expected an image that is gray or in color, got {size} ({error})") from None
+        return self._fitted(index, prepared, (upright.height, upright.width), image)
 
-    def _fitted(self, index: int, prepared: PreparedImage, size: Size) -> Bytes:
-        """Return the pixels, and remember the size that the image had if the model's is another."""
+    def _fitted(self, index: int, prepared: PreparedImage, size: Size, before: Image.Image) -> Bytes:
+        """Return the pixels, and remember what the image was before if that is not what the model takes."""
         if size != self.shape[1:]:
             self.sizes[index] = size
+        self.kinds.update(_kinds(before, self.shape[0]))
         return prepared.pixels
 
     def change(self) -> str:
-        """Return a line about images that were made as large as the model's, "" if none was."""
-        if not self.sizes:
-            return ""
+        """Return a line about images that were no such images as the model takes, "" if all were."""
+        changes = [self._resized()] if self.sizes else []
+        changes += [f"{count} image{'s' if count > 1 else ''} {kind}" for kind, count in sorted(self.kinds.items())]
+        return f"{'; '.join(changes)}, as the training images were" if changes else ""
+
+    def _resized(self) -> str:
         channels, height, width = self.shape
         how = {"crop": "cropped and scaled", "stretch": "stretched", "pad": "scaled and padded"}[
             self.preparation.resize
@@ -84,7 +105,7 @@ class ImageList:
         of = f"of {sizes[0]}" if len(sizes) == 1 else f"of {len(sizes)} sizes, {sizes[0]} for one,"
         count = f"{len(self.sizes)} image{'s' if len(self.sizes) > 1 else ''}"
         kind = "gray" if channels == 1 else "RGB"
-        return f"{count} {of} {how} to {height}x{width} {kind}, as the training images were"
+        return f"{count} {of} {how} to {height}x{width} {kind}"
 
 
 def channels_last(images: Bytes) -> Bytes:
@@ -104,11 +125,13 @@ def _as_sequence(images: Any, image_shape: tuple[int, int, int]) -> "Sequence[An
             if array.shape[1] != channels * height * width:
                 raise UserError(
                     f"expected images (N, H, W) or (N, H, W, C), or flat ones (N, {channels * height * width}) as the "
-                    f"model was trained on, got an array of {array.shape}: for one image, images[None]"
+                    f"model was trained on, got an array of {array.shape}: {ONE}"
                 )
             array = array.reshape(-1, height, width, channels)
         if array.ndim not in (3, 4):
             raise UserError(f"expected images (N, H, W) or (N, H, W, C), got an array of {array.shape}")
+        if array.ndim == 3 and array.shape[2] in (3, 4) and width != array.shape[2]:
+            raise UserError(f"expected images (N, H, W) or (N, H, W, C), got an array of {array.shape}: {ONE}")
         return array
     if not hasattr(images, "__iter__"):
         raise UserError(f"expected paths, Pillow images or arrays, got {type(images).__name__}")
@@ -125,6 +148,21 @@ def _checked(image: Any, name: str) -> NDArray[np.uint8]:  # noqa: ANN401 - anyt
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)) or not image.size:
         raise UserError(f"{name}: expected an image (H, W) or (H, W, C) of 1, 3 or 4 channels, got {image.shape}")
     return image
+
+
+def _kinds(image: Image.Image, channels: int) -> Iterator[str]:
+    """Yield what an image goes through besides a change of its size."""
+    colored = image.mode not in ("1", "L", "LA", "La") and not image.mode.startswith("I;16")
+    if colored and channels == 1:  # of the other way, nothing is lost
+        yield "made gray"
+    if image.mode.startswith("I;16"):
+        yield "of 16 bits scaled to 8"
+    if image.has_transparency_data:
+        yield "put on white"
+    with suppress(Exception):  # nonsense in its EXIF data, of which nothing was done
+        # Pillow's own method for PNG would decode all pixels first.
+        if Image.Image.getexif(image).get(ExifTags.Base.Orientation) in TURNS:
+            yield "turned as EXIF says"
 
 
 def _read(path: Path, name: str) -> bytes:

@@ -1,9 +1,10 @@
 """Where a model is: a folder, a zip file of one, or a folder in a git repository with DVC."""
 
+import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,10 @@ from hourglass.inference.store import CONFIG
 
 # https://host/team/project.git@v1.0:data/models/x, git@host:team/project.git:data/models/x
 # or /a/checkout@main:data/models/x
-REMOTE = re.compile(r"(?P<url>.+?)(?:@(?P<revision>[^@:/]+(?:/[^@:]+)?))?:(?P<path>[^:@]+)")
+REMOTE = re.compile(
+    r"(?P<url>[a-z+]+://[^/]*/[^@:]+|[^@:/]+@[^@:/]+:[^@:]+|[^@:]+)"
+    r"(?:@(?P<revision>[^@:]+))?:(?P<path>(?!//)[^@:]+)"
+)
 MAX_RATIO = 100  # times its own bytes that a member of a zip file may unpack to; weights hardly shrink
 
 
@@ -30,13 +34,22 @@ def local_folder(model: str) -> Iterator[Path]:
     if path.is_dir():
         yield path
     elif path.is_file():
-        with TemporaryDirectory(prefix="hourglass-") as folder:
+        with TemporaryDirectory(prefix="hourglass-") as folder, _named(folder, path):
             yield _unzip(path, Path(folder))
     elif remote and (not Path(remote["url"]).is_file()):
-        with TemporaryDirectory(prefix="hourglass-") as folder:
+        with TemporaryDirectory(prefix="hourglass-") as folder, _named(f"{folder}/model", model):
             yield _fetch(remote["url"], remote["revision"], remote["path"], Path(folder) / "model")
     else:
         raise UserError(f"expected the folder of a model, a zip file of one or URL@revision:folder, found no {model}")
+
+
+@contextmanager
+def _named(folder: str, model: str | Path) -> Iterator[None]:
+    """Name the model in messages in place of the folder that it is in for a moment."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace(folder, os.fspath(model))) from None
 
 
 def _unzip(path: Path, folder: Path) -> Path:
@@ -47,20 +60,21 @@ def _unzip(path: Path, folder: Path) -> Path:
             if len(tops) != 1:
                 raise UserError(f"{path}: expected a zip file of one model's folder, got {len(tops)} {CONFIG} in it")
             (top,) = tops
-            for name in FILES:
-                if top + name in archive.namelist():
-                    _extract(archive, archive.getinfo(top + name), folder / name, path)
+            members = {name: archive.getinfo(top + name) for name in FILES if top + name in archive.namelist()}
+            check_ratio(members.values(), path)
+            for name, member in members.items():
+                with archive.open(member) as packed, (folder / name).open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
         raise UserError(f"{path}: expected a zip file of a model's folder, got: {error}") from None
     return folder
 
 
-def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, path: Path) -> None:
-    limit = MAX_RATIO * member.compress_size + (1 << 20)
-    if member.file_size > limit:
-        raise UserError(f"{path}: expected at most {limit:,} bytes in {member.filename}, got {member.file_size:,}")
-    with archive.open(member) as packed, target.open("wb") as unpacked:
-        shutil.copyfileobj(packed, unpacked)
+def check_ratio(members: Iterable[zipfile.ZipInfo], path: Path) -> None:
+    """Raise UserError if a member of a zip file would unpack to far more bytes than it has."""
+    for member in members:
+        if member.file_size > (limit := MAX_RATIO * member.compress_size + (1 << 20)):
+            raise UserError(f"{path}: expected at most {limit:,} bytes in {member.filename}, got {member.file_size:,}")
 
 
 def _fetch(url: str, revision: str | None, path: str, folder: Path) -> Path:

@@ -7,6 +7,7 @@ alone. The header is then a small part: 28x28 pixels take fewer bytes than that.
 """
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ SIZE = struct.Struct("<II")
 CHECKSUM = struct.Struct("<I")
 MAX_VALUES = 1 << 24  # numbers in one file: 64 MiB as float32
 MAX_NAMES = 1 << 26  # bytes of all names of images
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')  # of JSON
 CHUNK_VALUES = 1 << 20  # numbers that are coded together
 
 Size = tuple[int, int]  # height, width
@@ -68,11 +70,11 @@ def write(
     """Code latents (N, D) as the bytes of a file.
 
     Raises:
-        UserError: If they are too many for one file, or not finite.
+        UserError: If they are none, too many for one file, or not finite.
     """
     count, latent_dim = latents.shape
-    if latents.size > MAX_VALUES:
-        raise UserError(f"expected at most {MAX_VALUES // latent_dim:,} images in one file, got {count:,}")
+    if not 0 < latents.size <= MAX_VALUES:
+        raise UserError(f"expected 1 to {MAX_VALUES // latent_dim:,} images in one file, got {count:,}")
     name = model.name.encode()[:255]
     packed_names = zlib.compress(json.dumps(list(names)).encode(), 9) if names else b""
     packed_sizes = b"".join(SIZE.pack(*size) for size in sizes)
@@ -105,16 +107,17 @@ def read(data: bytes, quantizer: Quantizer, latent_dim: int, model: ModelId, tit
     if digest != model.digest:
         other = f"another version of {model.name}" if name == model.name else name
         raise UserError(f"{title}: expected a file that {model.name} made, got one of {other}")
-    if not MIN_BITS <= bits <= MAX_BITS or count * latent_dim > MAX_VALUES:
-        raise UserError(f"{title}: expected at most {MAX_VALUES // latent_dim:,} images of {latent_dim} numbers")
-    names, at = _read_names(body[at : at + names_length], title), at + names_length
+    if not MIN_BITS <= bits <= MAX_BITS or not 0 < count * latent_dim <= MAX_VALUES:
+        most = MAX_VALUES // latent_dim
+        raise UserError(f"{title}: expected 1 to {most:,} images of {latent_dim} numbers, got {count:,}")
+    names, at = _read_names(body[at : at + names_length], count, title), at + names_length
     sizes, at = _read_sizes(body[at : at + sizes_length]), at + sizes_length
-    if (names and len(names) != count) or (sizes and len(sizes) != count):
-        raise UserError(f"{title}: expected {count} names and sizes, got {len(names)} and {len(sizes)}")
+    if sizes and len(sizes) != count:
+        raise UserError(f"{title}: expected {count} sizes, got {len(sizes)}")
     latents = np.empty((count, latent_dim), np.float32)
     try:
         _read_latents(body[at:], latents, quantizer, bits)
-    except (UserError, struct.error) as error:
+    except (UserError, ValueError, struct.error) as error:  # constriction raises ValueError
         raise UserError(f"{title}: {error}") from None
     return Compressed(latents, bits, names, sizes)
 
@@ -141,17 +144,19 @@ def _chunks(count: int, latent_dim: int) -> list[int]:
     return [*range(0, count, max(1, CHUNK_VALUES // latent_dim)), count]
 
 
-def _read_names(data: bytes, title: str) -> list[str]:
+def _read_names(data: bytes, count: int, title: str) -> list[str]:
+    """Return names of images, none if the file has none."""
     if not data:
         return []
     try:
         unpacked = zlib.decompressobj().decompress(data, MAX_NAMES)
-        names = json.loads(unpacked)
-        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-            raise ValueError("something else")
-    except (ValueError, RecursionError, zlib.error) as error:
+        # As `write` has them, and no more: a file of a few bytes could unpack to millions of objects.
+        rest, found = STRING.subn(b"", unpacked, count + 1)
+        if rest != b"[" + b", " * (count - 1) + b"]":
+            raise UserError(f"{title}: expected {count} names, got {'more' if found > count else found}")
+        return list(map(str, json.loads(unpacked)))
+    except (ValueError, zlib.error) as error:
         raise UserError(f"{title}: expected names of images, got {error}") from None
-    return names
 
 
 def _read_sizes(data: bytes) -> list[Size]:

@@ -139,12 +139,12 @@ def _why_not(arrays: Mapping[str, NDArray[Any]], latent_dim: int) -> str:
         return f"{mean.dtype}, {step.dtype} and {knots.dtype}"
     if not (2 <= knots.shape[1] <= KNOTS + 1 and np.isfinite(mean).all() and np.isfinite(step).all()):
         return "numbers that are not finite, or too many"
-    if not (step > 0).all() or (np.diff(knots) < 0).any() or np.abs(knots).max() > LARGEST_TICK:
+    if not (step > 0).all() or (np.diff(knots) < 0).any() or knots.min() < -LARGEST_TICK or knots.max() > LARGEST_TICK:
         return "steps or quantiles that are none"
     return ""
 
 
 def check_bits(bits: int) -> None:
     """Raise UserError unless there are so many bits."""
-    if isinstance(bits, bool) or not isinstance(bits, int) or not MIN_BITS <= bits <= MAX_BITS:
+    if isinstance(bits, bool) or not isinstance(bits, int | np.integer) or not MIN_BITS <= bits <= MAX_BITS:
         raise UserError(f"expected {MIN_BITS} to {MAX_BITS} bits, got {bits}")

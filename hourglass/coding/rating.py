@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from hourglass.coding.file import MAX_VALUES, ModelId, write
+from hourglass.coding.file import MAX_VALUES, ModelId, read, write
 from hourglass.coding.fit import Coding, decoded_batches
 from hourglass.coding.quantizer import Latents
 from hourglass.data.prepared import Images
@@ -30,8 +30,8 @@ def file_scores(
     """
     most = max(1, MAX_VALUES // latents.shape[1])
     parts = [latents[start : start + most] for start in range(0, len(latents), most)]
-    size = sum(len(write(part, coding.quantizer, coding.bits, UNNAMED)) for part in parts)
-    rounded = np.concatenate([coding.quantizer.quantize(part, coding.bits) for part in parts])
-    scores = [score(*pair) for pair in decoded_batches(network, rounded, images, device)]
+    files = [write(part, coding.quantizer, coding.bits, UNNAMED) for part in parts]
+    stored = [read(data, coding.quantizer, latents.shape[1], UNNAMED, "the file").latents for data in files]
+    scores = [score(*pair) for pair in decoded_batches(network, np.concatenate(stored), images, device)]
     means = {metric: value for metric, value in mean(join(scores)).items() if metric in METRICS}
-    return {"bytes": size / len(latents)} | means
+    return {"bytes": sum(map(len, files)) / len(latents)} | means

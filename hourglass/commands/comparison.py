@@ -1,5 +1,6 @@
 """What an image looks like after a model, its files, PCA and JPEG: scores of each image, and a table of their means."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from hourglass.codec.codec import Codec, load
-from hourglass.coding.file import MAX_VALUES
-from hourglass.coding.quantizer import Latents
+from hourglass.coding.file import MAX_VALUES, Size
+from hourglass.coding.quantizer import MAX_BITS, MIN_BITS, Latents
 from hourglass.commands.inputs import Batch
 from hourglass.commands.jpeg import jpeg_within
 from hourglass.console.errors import UserError
@@ -19,7 +20,7 @@ from hourglass.data.prepared import Bytes
 from hourglass.inference.store import CONFIG
 
 METRICS = ("psnr_db", "ssim")
-LONGEST_NAME = 30  # characters: a table has 120
+LABEL = 44  # characters of a label at most: a table has 120 columns
 SHARED = ("dataset", "image_shape", "preparation")  # what models must have in common to be compared
 
 
@@ -66,12 +67,14 @@ class Comparison:
         self.codec, self.pca = codec, pca
         self.names: list[str] = []
         self.latents: list[Latents] = []
+        self.original_sizes: list[Size | None] = []
         self.smallest = 0  # images whose smallest JPEG is larger than the model's file
         self.model = Way(_label(codec.name, "float32"), "model")
         self.files = Way(_label(codec.name, ".hg files"), "file") if codec.has_files else None
         self.jpeg = Way("JPEG of at most as many bytes", "jpeg") if self.files else None
         self.linear = Way(_label(f"PCA, {pca.name}", "float32"), "pca") if pca else None
-        self.linear_files = Way(_label(f"PCA, {pca.name}", ".hg files"), "pca_file") if pca and pca.has_files else None
+        files = ".hg of as many bytes" if self.files else ".hg files"
+        self.linear_files = Way(_label(f"PCA, {pca.name}", files), "pca_file") if pca and pca.has_files else None
 
     @property
     def ways(self) -> list[Way]:
@@ -83,11 +86,13 @@ class Comparison:
         """Score a batch of images."""
         originals = np.stack(batch.pixels)
         self.names += batch.names
-        self.latents.append(_through(self.codec, batch, originals, self.model, self.files))
+        self.original_sizes += batch.sizes
+        self.latents.append(_through(self.codec, batch, originals, self.model, self.files, []))
+        limits = self.files.sizes[-len(originals) :] if self.files else []
         if self.pca and self.linear:
-            _through(self.pca, batch, originals, self.linear, self.linear_files)
+            _through(self.pca, batch, originals, self.linear, self.linear_files, limits)
         if self.files and self.jpeg:
-            jpegs = [jpeg_within(*pair) for pair in zip(originals, self.files.sizes[-len(originals) :], strict=True)]
+            jpegs = [jpeg_within(*pair) for pair in zip(originals, limits, strict=True)]
             self.jpeg.add(
                 self.codec, originals, np.stack([jpeg.pixels for jpeg in jpegs]), [jpeg.size for jpeg in jpegs]
             )
@@ -113,7 +118,8 @@ class Comparison:
         """Return the bytes of an image in one file of all of them; None if there is no such file."""
         if not self.files or len(self.names) * self.codec.latent_dim > MAX_VALUES:
             return None
-        return len(self.codec.to_file(np.concatenate(self.latents), self.names)) / len(self.names)
+        data = self.codec.to_file(np.concatenate(self.latents), self.names, self.original_sizes)
+        return len(data) / len(self.names)
 
     def each(self) -> pd.DataFrame:
         """Return a row an image."""
@@ -121,18 +127,35 @@ class Comparison:
         return pd.DataFrame({"name": self.names, **columns})
 
 
-def _through(codec: Codec, batch: Batch, originals: Bytes, plain: Way, stored: Way | None) -> Latents:
-    """Add what images (N, H, W[, C]) become by a model, and by its files; return their latents (N, D)."""
+def _through(
+    codec: Codec, batch: Batch, originals: Bytes, plain: Way, stored: Way | None, limits: Sequence[int]
+) -> Latents:
+    """Add what images (N, H, W[, C]) become by a model, and by its files; return their latents (N, D).
+
+    If there are `limits`, its files have the most bits with which they are of at most so many bytes.
+    """
     latents = codec.transform(originals)
     plain.add(codec, originals, codec.inverse_transform(latents), [latents[0].nbytes] * len(latents))
     if stored:
         files = [
-            codec.to_file(latent[None], sizes=[size] if size else [])
-            for latent, size in zip(latents, batch.sizes, strict=True)
+            _within(codec, latent[None], size, limit)
+            for latent, size, limit in zip(latents, batch.sizes, limits or itertools.repeat(None), strict=False)
         ]
         read = np.concatenate([codec.from_file(file).latents for file in files])
         stored.add(codec, originals, codec.inverse_transform(read), list(map(len, files)))
     return latents
+
+
+def _within(codec: Codec, latent: Latents, size: Size | None, limit: int | None) -> bytes:
+    """Return the file of the most bits that has at most `limit` bytes; where none has, that of the fewest bits."""
+    if limit is None:  # the model has no files to compare with
+        return codec.to_file(latent, sizes=[size])
+    few, many = MIN_BITS, MAX_BITS
+    while few < many:
+        middle = (few + many + 1) // 2
+        fits = len(codec.to_file(latent, sizes=[size], bits=middle)) <= limit
+        few, many = (middle, many) if fits else (few, middle - 1)
+    return codec.to_file(latent, sizes=[size], bits=few)
 
 
 def check_pca(pca: Codec, codec: Codec) -> None:
@@ -159,14 +182,15 @@ def find_pca(codec: Codec) -> Codec | None:
     return None
 
 
-def _beside(model: str) -> Iterator[Path]:
+def _beside(model: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(os.path.abspath(Path(model).expanduser()))
     if path.is_dir():
         yield from sorted(folder for folder in path.parent.iterdir() if folder != path and (folder / CONFIG).is_file())
 
 
 def _label(name: str, what: str) -> str:
-    return f"{name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + '…'}, {what}"
+    longest = LABEL - len(f", {what}")
+    return f"{name if len(name) <= longest else name[: longest - 1] + '…'}, {what}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -74,7 +74,7 @@ def _a_file_each(codec: "Codec", files: "Files", arguments: argparse.Namespace) 
         for batch in read_images(codec, files, arguments.on_bad_image == "skip", "compress"):
             latents = codec.encode_each(codec.prepare(np.stack(batch.pixels)))
             for name, latent, size in zip(batch.names, latents, batch.sizes, strict=True):
-                data = codec.to_file(latent[None], sizes=[size] if size else [])
+                data = codec.to_file(latent[None], sizes=[size])
                 write_file(folder / outputs[name], data)
                 count, total = count + 1, total + len(data)
     return count, total
@@ -99,9 +99,7 @@ def _one_file(codec: "Codec", files: "Files", arguments: argparse.Namespace) -> 
         names += batch.names
         sizes += batch.sizes
         parts.append(codec.encode_each(codec.prepare(np.stack(batch.pixels))))
-    _, height, width = codec.image_shape
-    known = [size or (height, width) for size in sizes] if any(sizes) else []
-    data = codec.to_file(np.concatenate(parts), names, known)
+    data = codec.to_file(np.concatenate(parts), names, sizes)
     output: Path = arguments.output
     with whole_file(output) as partial:
         partial.write_bytes(data)

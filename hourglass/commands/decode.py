@@ -13,7 +13,7 @@ folders that they were in.
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `decode` to the commands."""
-    example = "hourglass decode data/models/fashion-residual latents.parquet -o decoded"
+    example = "hourglass decode data/models/fashion-residual latents.npz -o decoded"
     parser = add_command(commands, "decode", run, "turn numbers into images", DESCRIPTION, example)
     parser.add_argument("latents", type=Path, metavar="LATENTS", help="a file .npz, .parquet or .csv of latents")
     add_output(parser, "FOLDER", "the folder to write images into")
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     from hourglass.inference.batches import batch_size
 
     codec = load_codec(arguments)
-    names, latents = read_latents(arguments.latents, codec.latent_dim)
+    names, latents = read_latents(arguments.latents, codec.latent_dim, codec.weights_id)
     check_names(names, arguments.latents)
     outputs = renamed(names, ".png")
     step = batch_size(codec.image_shape)

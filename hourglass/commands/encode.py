@@ -16,12 +16,13 @@ DESCRIPTION = """\
 Turn images into numbers: one row an image, with its name, in the order of the images.
 
 An .npz file has the arrays `names` and `latents`; a .parquet or .csv file a column `name` and one for each number.
+Both .npz (array `model`) and .parquet (metadata) say which model they are of, and `decode` refuses another.
 """
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `encode` to the commands."""
-    example = "hourglass encode data/models/fashion-residual photos -o latents.parquet"
+    example = "hourglass encode data/models/fashion-residual photos -o latents.npz"
     parser = add_command(commands, "encode", run, "turn images into numbers", DESCRIPTION, example)
     add_images(parser)
     add_output(parser, "FILE", "the file to write, of the format that its suffix says: .npz, .parquet or .csv")
@@ -41,5 +42,5 @@ def run(arguments: argparse.Namespace) -> None:
     files = find_files(arguments.images, SUFFIXES)
     codec = load_codec(arguments)
     names, latents = encode_images(codec, files, arguments.on_bad_image == "skip")
-    write_latents(arguments.output, names, latents, codec.get_feature_names_out())
+    write_latents(arguments.output, names, latents, codec.get_feature_names_out(), codec.weights_id)
     print(f"{arguments.output}: {plural(len(names), 'image')} of {plural(codec.latent_dim, 'number')}")

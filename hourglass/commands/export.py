@@ -1,4 +1,4 @@
-"""hourglass export MODEL -o FOLDER: a model for programs without Python."""
+"""hourglass export MODEL: a model for programs without Python."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add `export` to the commands."""
     example = "hourglass export data/models/fashion-residual -o fashion-onnx --images photos"
     parser = add_command(commands, "export", run, "write a model as ONNX files", DESCRIPTION, example)
-    add_output(parser, "FOLDER", "the folder to write encoder.onnx, decoder.onnx and preprocessing.json into")
+    what = "the folder to write encoder.onnx, decoder.onnx and preprocessing.json into; by default <name of MODEL>-onnx"
+    add_output(parser, "FOLDER", what, required=False)
     parser.add_argument(
         "--images",
         type=Path,
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     images = [*find_files(arguments.images, SUFFIXES).values()]
     codec = load_codec(arguments)
     names = (ENCODER, DECODER, PREPROCESSING)
-    with into_folder(arguments.output, names, arguments.force) as folder:
+    output = arguments.output or Path(f"{codec.name}-onnx")
+    with into_folder(output, names, arguments.force) as folder:
         differences = export(codec, folder, images)
-    print(f"{arguments.output}: {', '.join(names)}; onnxruntime and torch differ {differences}")
+    print(f"{output}: {', '.join(names)}; onnxruntime and torch differ {differences}")

@@ -47,7 +47,7 @@ def find_files(given: Sequence[Path], suffixes: tuple[str, ...]) -> Files:
     name if more than that one folder is given.
 
     Raises:
-        UserError: There are none, one cannot be read, or two have the same name.
+        UserError: There are none, one cannot be read, or two of the same name are different files.
     """
     files: dict[str, Path] = {}
     for path in given:
@@ -56,9 +56,11 @@ def find_files(given: Sequence[Path], suffixes: tuple[str, ...]) -> Files:
         for name, file in [(path.name, path)] if below is None else [(top + name, path / name) for name in below]:
             if not is_printable(name):
                 raise UserError(f"expected names of printable characters, got {os.fspath(file)!r}: rename it")
+            if name in files and os.path.abspath(files[name]) == os.path.abspath(file):
+                continue
             if name in files:
                 raise UserError(f"expected names that differ, got {files[name]} and {file}: name the folder above them")
-            if not file.exists():
+            if below is None and not file.exists():  # one below a folder is a bad image
                 raise UserError(f"expected a file or a folder, found no {file}")
             files[name] = file
     return files

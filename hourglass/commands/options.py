@@ -44,9 +44,9 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
+def add_output(parser: argparse.ArgumentParser, metavar: str, what: str, required: bool = True) -> None:
     """Add `-o`, and `--force`."""
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=what)
+    parser.add_argument("-o", "--output", type=Path, required=required, metavar=metavar, help=what)
     parser.add_argument("--force", action="store_true", help="replace files of the same names")
 
 

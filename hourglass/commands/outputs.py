@@ -81,14 +81,23 @@ def renamed(names: Sequence[str], suffix: str) -> list[str]:
     All keep their old suffix too, a.jpg.png, if otherwise two would have the same name.
 
     Raises:
-        UserError: Two names differ by no more than their capitals, which not every disk tells apart.
+        UserError: Two names differ by no more than their capitals, which not every disk tells apart, or one is the
+            folder of another.
     """
     changed = [_stem(name) + suffix for name in names]
-    if find_clash(changed) or len(set(changed)) < len(changed):
+    if find_clash(changed) or len(set(changed)) < len(changed) or _is_nested(changed):
         changed = [name + suffix for name in names]
     if twins := find_clash(changed):
         raise UserError(f"expected names that differ by more than their capitals, got {twins[0]} and {twins[1]}")
+    if _is_nested(changed):
+        raise UserError(f"expected names of which none is the folder of another, got {', '.join(changed[:3])}, ...")
     return changed
+
+
+def _is_nested(names: Sequence[str]) -> bool:
+    """Return whether one is the folder of another."""
+    known = {name.lower() for name in names}
+    return any(os.fspath(above).lower() in known for name in names for above in PurePosixPath(name).parents)
 
 
 def _stem(name: str) -> str:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from hourglass.commands.comparison import Comparison
 
 DESCRIPTION = """\
-Compare images with what comes back of them: from the model's numbers, from its files, from JPEG files of at most as
-many bytes, and from PCA of as many numbers. Images are compared at the size that the model gives them.
+Compare images with what comes back of them: from the model's numbers and from its files; from JPEG files of at most as
+many bytes; and from PCA of as many numbers, and its files of at most as many bytes. Images are compared at the size
+that the model gives them.
 """
 
 

@@ -37,6 +37,11 @@ def guarded() -> Iterator[None]:
         try:
             limit_memory()
             yield
+        except Exception as error:
+            if unwinding.received and not isinstance(error, StoppedError):
+                # A library took it for an error of its own, as Pillow does while it opens a file.
+                raise KeyboardInterrupt if unwinding.received == signal.SIGINT else TerminatedError from None
+            raise
         finally:
             unwinding.ended = True  # all is done or undone
     except UserError as error:

@@ -33,12 +33,13 @@ class Unwinding:
     """Handles signals while work is done: the first one raises an exception, so that half-written files are removed.
 
     Attributes:
+        received: The first signal, 0 before there is one.
         ended: Set this when the work has ended, well or not: then signals are ignored.
     """
 
     def __init__(self) -> None:
+        self.received = 0
         self.ended = False
-        self._unwinds = False
         sys.excepthook = _hook
         for signum in WORDS:
             signal.signal(signum, self._handle)
@@ -46,8 +47,8 @@ class Unwinding:
     def _handle(self, signum: int, _frame: FrameType | None) -> None:
         if self.ended:
             return
-        if not self._unwinds:
-            self._unwinds = True
+        if not self.received:
+            self.received = signum
             raise KeyboardInterrupt if signum == signal.SIGINT else TerminatedError
         if signum == signal.SIGINT:  # again; of SIGTERM, schedulers and torchrun both send one
             end(signum)
