@@ -82,7 +82,7 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
         """
         images = self.prepare(X)
         encoded = [self._encode(pixels).cpu().numpy() for pixels in images.batches(batch_size(self.image_shape))]
-        _warn(images)
+        _warn(images, further=1)  # scikit-learn's `set_output` is in between
         return np.concatenate(encoded) if encoded else np.empty((0, self.latent_dim), np.float32)
 
     def inverse_transform(self, X: NDArray[np.floating[Any]]) -> Bytes:  # noqa: N803
@@ -283,6 +283,7 @@ def _unit(pixels: Bytes) -> NDArray[np.float32]:
     return scale(torch.from_numpy(np.require(pixels, requirements=["C", "W"]))).numpy()
 
 
-def _warn(images: ImageList) -> None:
+def _warn(images: ImageList, further: int = 0) -> None:
+    """Warn at the line that called the codec's method, or `further` calls above that."""
     if line := images.change():
-        warnings.warn(line, stacklevel=3)
+        warnings.warn(line, stacklevel=3 + further)

@@ -27,7 +27,7 @@ from hourglass.networks.base.families import build, family_class
 class PackagedConfig(Config):
     """What config.json has besides, in a folder that is whole; one of a model that is only trained lacks the rest."""
 
-    dataset: Text
+    dataset: NotRequired[Text]
     preparation: Preparation
     training: NotRequired[dict[str, Any]]
     versions: NotRequired[dict[str, str]]

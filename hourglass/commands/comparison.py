@@ -161,9 +161,11 @@ def _within(codec: Codec, latent: Latents, size: Size | None, limit: int | None)
 def check_pca(pca: Codec, codec: Codec) -> None:
     """Raise UserError unless a model is PCA of images and of numbers like those of another."""
     for name in ("family", *SHARED):
-        expected = "pca" if name == "family" else codec.config[name]
-        if pca.config[name] != expected:
-            raise UserError(f"--pca {pca.model}: expected a model of {name} {expected}, got one of {pca.config[name]}")
+        expected = "pca" if name == "family" else codec.config.get(name)
+        if pca.config.get(name) != expected:
+            raise UserError(
+                f"--pca {pca.model}: expected a model of {name} {expected}, got one of {pca.config.get(name)}"
+            )
     if pca.latent_dim != codec.latent_dim:
         raise UserError(f"--pca {pca.model}: expected {codec.latent_dim:,} numbers an image, got {pca.latent_dim:,}")
 
@@ -173,7 +175,7 @@ def find_pca(codec: Codec) -> Codec | None:
     for folder in _beside(codec.model):
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-            if config["family"] == "pca" and config["dataset"] == codec.config["dataset"]:
+            if config["family"] == "pca" and config["dataset"] == codec.config.get("dataset"):
                 pca = load(folder, codec.bits, codec.device)
                 check_pca(pca, codec)
                 return pca

@@ -46,7 +46,7 @@ def _rows(codec: "Codec") -> dict[str, str]:
     return {
         "model": codec.name,
         "family": config["family"],
-        "data set": config["dataset"],
+        "data set": config.get("dataset", "not stated"),
         "images": f"{height}x{width} {'gray' if channels == 1 else 'RGB'} (height x width), {values:,} bytes",
         "preparation": _preparation(config["preparation"], f"{height}x{width}"),
         "latent": f"{numbers:,} numbers, one for {values / numbers:.3g} of an image",
