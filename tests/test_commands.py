@@ -196,6 +196,7 @@ def test_scores(model: Path, codec: Codec, photos: Path, tmp_path: Path, capsys:
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 120
     assert "even the smallest file is larger than the model's for 5 of 5 images" in printed
+    assert "JPEG, its smallest files" in printed
     table = pd.read_csv(tmp_path / "scores.csv")
     images = np.stack([pixels(seed) for seed in range(len(NAMES))])
     assert table["name"].tolist() == list(NAMES)

@@ -165,6 +165,13 @@ def test_a_broken_link_in_a_folder_is_a_bad_image(model: Path, photos: Path, tmp
     assert len(files_in(tmp_path / "out")) == len(NAMES)
 
 
+def test_a_name_that_no_table_can_have_is_a_bad_image(model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "a\nb.png").write_bytes((photos / "a.png").read_bytes())
+    refused(tmp_path, "expected names of printable characters", "encode", model, photos, "-o", tmp_path / "l.npz")
+    run("compress", model, photos, "-o", tmp_path / "out", "--on-bad-image", "skip")
+    assert len(files_in(tmp_path / "out")) == len(NAMES)
+
+
 def test_names_that_are_folders_of_others_come_back(model: Path, tmp_path: Path) -> None:
     for name in ("p/a.jpg", "p/a.png/b.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -89,7 +89,8 @@ def _fetch(url: str, revision: str | None, path: str, folder: Path) -> Path:
         DVCFileSystem(url, rev=revision).get(path, str(folder), recursive=True)
     except Exception as error:  # DVC's and git's many kinds
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise UserError(f"expected {path} in {url} at {revision or 'its newest commit'}, got: {reason}") from None
+        where = f"{path} in {url} at {revision or 'its newest commit'}"
+        raise UserError(f"expected {where}, got: {reason}: check the address, the revision and the folder") from None
     if not folder.is_dir():
         raise UserError(f"expected the folder of a model, got no folder: {path} of {url}")
     return folder

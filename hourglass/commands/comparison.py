@@ -105,6 +105,8 @@ class Comparison:
         shown = [metric for metric in titles if metric in self.model.scores]
         heads = [f"{titles[metric][0]}{end}" for metric in shown for end in (" mean", " 5th pct")]
         rows = [["", "bytes an image", *heads]]
+        if self.jpeg and self.smallest == len(self.names):
+            self.jpeg.label = "JPEG, its smallest files"
         for way in self.ways:
             scores = [
                 format(value, titles[metric][1])

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.one_file:
         check_file(arguments.output, (SUFFIX,), arguments.force)
-    files = find_files(arguments.images, SUFFIXES)
+    files = find_files(arguments.images, SUFFIXES, arguments.on_bad_image == "skip")
     codec = load_codec(arguments)
     _ = codec.quantizer, codec.file_bits  # refused here, before the work
     count, size = (_one_file if arguments.one_file else _a_file_each)(codec, files, arguments)

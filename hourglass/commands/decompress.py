@@ -86,7 +86,7 @@ def _read_all(codec: "Codec", arguments: argparse.Namespace) -> list[Stored]:
     from hourglass.commands.inputs import Skipped, find_files
     from hourglass.console.progress import progress
 
-    files = find_files(arguments.files, (SUFFIX,))
+    files = find_files(arguments.files, (SUFFIX,), arguments.on_bad_image == "skip")
     skipped = Skipped(arguments.on_bad_image == "skip")
     images: list[Stored] = []
     with progress(len(files), "read", "file") as bar:

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     check_file(arguments.output, FORMATS, arguments.force)
     check_format(arguments.output)
-    files = find_files(arguments.images, SUFFIXES)
+    files = find_files(arguments.images, SUFFIXES, arguments.on_bad_image == "skip")
     codec = load_codec(arguments)
     names, latents = encode_images(codec, files, arguments.on_bad_image == "skip")
     write_latents(arguments.output, names, latents, codec.get_feature_names_out(), codec.weights_id)

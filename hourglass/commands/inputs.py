@@ -40,11 +40,12 @@ class Batch:
     sizes: list[Size | None] = field(default_factory=list)
 
 
-def find_files(given: Sequence[Path], suffixes: tuple[str, ...]) -> Files:
+def find_files(given: Sequence[Path], suffixes: tuple[str, ...], skip_bad: bool = False) -> Files:
     """Return the files that are given, and those below the folders that are.
 
     A file is named after itself. One below a folder is named by its path in there, which begins with the folder's own
-    name if more than that one folder is given.
+    name if more than that one folder is given. Those below a folder whose names no table can have are left out if
+    `skip_bad`.
 
     Raises:
         UserError: There are none, one cannot be read, or two of the same name are different files.
@@ -52,7 +53,7 @@ def find_files(given: Sequence[Path], suffixes: tuple[str, ...]) -> Files:
     files: dict[str, Path] = {}
     for path in given:
         top = f"{Path(os.path.abspath(path)).name}/" if len(given) > 1 else ""
-        below = _below(path, suffixes) if path.is_dir() else None
+        below = _below(path, suffixes, skip_bad) if path.is_dir() else None
         for name, file in [(path.name, path)] if below is None else [(top + name, path / name) for name in below]:
             if not is_printable(name):
                 raise UserError(f"expected names of printable characters, got {os.fspath(file)!r}: rename it")
@@ -66,7 +67,7 @@ def find_files(given: Sequence[Path], suffixes: tuple[str, ...]) -> Files:
     return files
 
 
-def _below(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
+def _below(folder: Path, suffixes: tuple[str, ...], skip_bad: bool) -> list[str]:
     hidden: list[str] = []
     names = list(files_below(folder, hidden))
     found = sorted((name for name in names if name.lower().endswith(suffixes)), key=natural_key)
@@ -76,6 +77,9 @@ def _below(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
         )
     if others := len(names) - len(found):
         note(f"{folder}: {plural(others, 'file')} of other types left aside")
+    if skip_bad and (bad := [name for name in found if not is_printable(name)]):
+        note(f"{folder}: {plural(len(bad), 'file')} skipped, of names with unprintable characters: {bad[0]!r}")
+        found = [name for name in found if is_printable(name)]
     if hidden:
         note(f"{folder}: {len(hidden)} hidden files or folders left aside, for example {min(hidden)!r}")
     return found

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from hourglass.console.command import deferred_signals
 from hourglass.console.errors import UserError
 from hourglass.data.names import SUFFIXES, find_clash, is_printable
 from hourglass.data.prepared import Bytes
@@ -48,9 +49,10 @@ def into_folder(folder: Path, names: Iterable[str], force: bool) -> Iterator[Pat
         yield Path(staged)
         made = [path.relative_to(staged) for path in Path(staged).rglob("*") if path.is_file()]
         _check_free(folder, map(os.fspath, made), force)
-        for name in made:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staged / name, folder / name)
+        with deferred_signals():  # a moment, in which all of them come to their place
+            for name in made:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(staged / name, folder / name)
 
 
 def _check_free(folder: Path, names: Iterable[str], force: bool) -> None:

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.csv:
         check_file(arguments.csv, (".csv",), arguments.force)
-    files = find_files(arguments.images, SUFFIXES)
+    files = find_files(arguments.images, SUFFIXES, arguments.on_bad_image == "skip")
     codec = load_codec(arguments)
     comparison = Comparison(codec, _pca(codec, arguments.pca))
     for batch in read_images(codec, files, arguments.on_bad_image == "skip", "score"):

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.query.is_dir():
         raise UserError(f"{arguments.query}: expected an image as the query, got a folder")
     find_files([arguments.query], SUFFIXES)  # which refuses what is none
-    files = find_files(arguments.images, SUFFIXES)
+    files = find_files(arguments.images, SUFFIXES, arguments.on_bad_image == "skip")
     files = {name: path for name, path in files.items() if not os.path.samefile(path, arguments.query)}
     if not files:
         raise UserError("expected images beside the query, got none")
