@@ -5,22 +5,33 @@ files of its models, are generated from params.yaml by `check`.
 """
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hourglass.console.command import guarded
 from hourglass.console.errors import UserError
 from hourglass.console.lock import only_process
 from hourglass.data.documents import read_json
 from hourglass.data.sums import check_sums
+from hourglass.data.tables import read_table
 from hourglass.files import rounded, write_json
-from hourglass.metrics.results import About, Facts, Means, Meta, Spread
+from hourglass.metrics.paired import mean_difference
+from hourglass.metrics.results import BASELINE, About, Facts, Means, Meta, Spread, Versus
 from stages.paths import EVALUATED, GROUPS, LOCKS, METRICS, PLOTS, PREPARED, remedy
 
 
 def main(group: str, models: list[str]) -> None:
     """Write the facts, the scores and the names of the pictures of every model."""
-    write_json(GROUPS / f"{group}.json", {name: asdict(gather(name)) for name in models})
+    found = {name: gather(name) for name in models}
+    sizes = {name: (facts.about.dataset, facts.about.latent_dim) for name, facts in found.items()}
+    twins = {sizes[name]: name for name in sorted(found, reverse=True) if found[name].about.family == BASELINE}
+    for name, facts in found.items():
+        if facts.about.family != BASELINE and sizes[name] in twins:
+            found[name] = replace(facts, versus=against(name, twins[sizes[name]]))
+    write_json(GROUPS / f"{group}.json", {name: asdict(facts) for name, facts in found.items()})
 
 
 def gather(name: str) -> Facts:
@@ -33,16 +44,32 @@ def gather(name: str) -> Facts:
     return Facts(
         about=about,
         split=read_json(PREPARED / about.dataset / "meta.json", Meta, prepared).split_note,
+        images=len(psnr_of_images(name)),
         test=read_json(METRICS / "test" / f"{name}.json", Means, again),
+        val=read_json(METRICS / "val" / f"{name}.json", Means, again),
+        versus=None,
         seeds=spread(evaluated / "seeds.csv", again) if "seeds.csv" in files else None,
         pictures=pictures(PLOTS / name, remedy(f"plot@{name}")),
     )
 
 
+def psnr_of_images(name: str) -> NDArray[np.float64]:
+    """Return the PSNR in dB of every test image, (N,)."""
+    table = read_table(EVALUATED / name / "scores.csv", ["index", "psnr_db"], remedy(f"evaluate@{name}"))
+    return table["psnr_db"].to_numpy(np.float64)
+
+
+def against(name: str, twin: str) -> Versus:
+    """Compare a model with PCA, image by image."""
+    try:
+        mean, low, high = mean_difference(psnr_of_images(name), psnr_of_images(twin))
+    except ValueError as error:
+        raise UserError(f"{name} and {twin}: {error}: {remedy(f'evaluate@{name}')}") from None
+    return Versus(twin, rounded(mean, 4), rounded(low, 4), rounded(high, 4))
+
+
 def spread(path: Path, again: str) -> Spread:
     """Return the mean and the sample standard deviation of each score over seeds, and their number."""
-    from hourglass.data.tables import read_table  # pandas is half a second, for the few models with several seeds
-
     table = read_table(path, ["seed"], again).set_index("seed")
     if len(table) < 2:
         raise UserError(f"{path}: expected the scores of two seeds or more, got those of one: {again}")

@@ -12,6 +12,7 @@ from hourglass.data.documents import read_json
 from hourglass.figures.comparison import Bar, draw_comparison
 from hourglass.figures.style import save
 from hourglass.files import whole_file
+from hourglass.metrics.answers import to_sentences
 from hourglass.metrics.group import Group
 from hourglass.metrics.quality import METRICS
 from hourglass.metrics.results import Facts
@@ -22,6 +23,10 @@ HEADING = (
     "Scores on the test split, which no choice ever saw; PCA first. "
     "Of several seeds: mean ± standard deviation, sqrt(sum((x - mean)^2) / (seeds - 1))."
 )
+ANSWERS = (
+    "Which model to use: the best one of each size on the validation images, with its PSNR on the test images and, "
+    "image by image, the difference to PCA of as many numbers [95% interval, bootstrap]."
+)
 FIRST = ("reconstructions", "whole", "latents", "training", "samples", "variations")  # in this order, then all others
 
 
@@ -29,9 +34,9 @@ def main(name: str) -> None:
     """Compare all models of one group by their scores on the test split."""
     group = Params.load(PARAMS).keywords(Group, "groups", name)
     results = read(GROUPS / f"{name}.json", group, name)
-    text = f"# {group['title']}\n\n{HEADING}\n\n"
+    text = f"# {group['title']}\n\n{ANSWERS}\n\n"
     with whole_file(REPORTS / f"{name}.md") as page, whole_file(PLOTS / "reports" / f"{name}.png") as picture:
-        page.write_text(text + to_markdown(results) + links(name, results), encoding="utf-8")
+        page.write_text(text + answers(results) + to_markdown(results) + links(name, results), encoding="utf-8")
         save(draw_comparison(bars(results), headings(), group["title"]), picture)
 
 
@@ -48,6 +53,11 @@ def read(path: Path, group: dict[str, Any], name: str) -> list[Result]:
         note = " ".join(group["notes"].get(model, "").split())  # on one line
         results.append(Result(model, facts, figures, published.get("source", ""), note))
     return sorted(results, key=lambda result: result.order)
+
+
+def answers(results: list[Result]) -> str:
+    """Return what the scores say, in words, and the heading of the table that they are in."""
+    return "".join(f"- {line}\n" for line in to_sentences(results)) + f"\n## Scores\n\n{HEADING}\n\n"
 
 
 def links(group: str, results: list[Result]) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -51,7 +52,10 @@ def leave(name: str, family: str, latent_dim: int, test: dict[str, float], datas
     about = {"dataset": dataset, "family": family, "latent_dim": latent_dim, "tile": None, "left_out": {}}
     about |= {"bits": 8, "bytes_per_image": 4 * latent_dim, "compression_ratio": 16 / latent_dim}
     write_json(Path(f"data/evaluated/{name}/about.json"), about)
+    scores = pd.DataFrame({"index": range(4), "psnr_db": np.linspace(-1, 1, 4) + test["psnr_db"]})
+    scores.to_csv(f"data/evaluated/{name}/scores.csv", index=False)
     write_sums(Path(f"data/evaluated/{name}"))
+    write_json(Path(f"metrics/val/{name}.json"), test | {"split_id": 54321})
     write_json(Path(f"metrics/test/{name}.json"), test | {"split_id": 12345})
     write_json(Path(f"data/prepared/{dataset}/meta.json"), {"split_note": f"of {dataset}, by image"})
     Path(f"plots/{name}").mkdir(parents=True)
@@ -101,6 +105,15 @@ def test_the_report_of_a_group() -> None:
     assert dense == ["cells", "cells-dense", "4", "4.0", "0.50000", "3.00", "0.1250"]
     assert published == ["cells", "published", "4", "-", "0.75", "23.3", "-"]
     assert large[4:] == ["0.70000 ± .20000", "2.00 ± 1.00", "0.1250 ± .0000"]
+    answers, _, page = page.partition("## Scores")
+    assert [line for line in answers.splitlines() if line.startswith("- ")] == [
+        "- atoms, 2 numbers: `atoms-dense`, 3.0 dB; no PCA of as many numbers is in this group. Of 4 test images: a small "
+        "sample.",
+        "- cells, 4 numbers: PCA, `cells-pca`, 3.0 dB: no network is better on the validation images. Of 4 test images: a "
+        "small sample.",
+        "- cells, 8 numbers: `cells-large`, 3.0 dB; no PCA of as many numbers is in this group. Of 4 test images: a small "
+        "sample.",
+    ]
     notes = [line for line in page.splitlines() if line.startswith("- ")]
     assert notes == [
         "- atoms: split of atoms, by image.",
@@ -113,10 +126,30 @@ def test_the_report_of_a_group() -> None:
     ]
 
 
+def test_a_model_is_compared_with_pca_image_by_image() -> None:
+    rng = np.random.default_rng(0)
+    for name, gain in (("cells-pca", 0.0), ("cells-dense", 2.0)):
+        table = pd.DataFrame(
+            {"index": range(4), "psnr_db": np.array([10.0, 20, 30, 40]) + gain + rng.normal(0, 0.1, 4)}
+        )
+        table.to_csv(f"data/evaluated/{name}/scores.csv", index=False)
+        write_sums(Path(f"data/evaluated/{name}"))
+    gather.main("cells", MODELS)
+    found = json.loads(Path("data/groups/cells.json").read_text(encoding="utf-8"))
+    versus = {name: facts["versus"] for name, facts in found.items()}
+    assert [name for name, value in versus.items() if value is None] == ["atoms-dense", "cells-large", "cells-pca"]
+    assert versus["cells-dense"]["twin"] == "cells-pca"
+    assert 1.7 < versus["cells-dense"]["low"] < versus["cells-dense"]["mean"] < versus["cells-dense"]["high"] < 2.3
+    pd.DataFrame({"index": range(3), "psnr_db": 1.0}).to_csv("data/evaluated/cells-pca/scores.csv", index=False)
+    write_sums(Path("data/evaluated/cells-pca"))
+    with pytest.raises(UserError, match=r"^cells-dense and cells-pca: expected scores of the same images .*evaluate@"):
+        gather.main("cells", MODELS)
+
+
 def test_the_heading_says_what_stands_behind_the_means() -> None:
     gather.main("cells", MODELS)
     report.main("cells")
-    heading = Path("metrics/reports/cells.md").read_text(encoding="utf-8").splitlines()[2]
+    heading = Path("metrics/reports/cells.md").read_text(encoding="utf-8").partition("## Scores")[2].splitlines()[2]
     assert heading.startswith("Scores on the test split")
     assert "mean ± standard deviation" in heading
 
@@ -144,7 +177,12 @@ def test_a_table_of_long_names_and_several_seeds_fits_120_columns() -> None:
     )
     mean, std = {"mse": 0.00154, "mae": 0.0268, "psnr_db": 28.62, "ssim": 0.8664}, {"mse": 3e-5, "mae": 5e-4}
     seeds = Spread(3, mean, std | {"psnr_db": 0.05, "ssim": 0.0012})
-    result = Result("olivetti-people-residual", Facts(about, "by image", mean, seeds, []), {"ssim": 0.8991}, "a paper")
+    result = Result(
+        "olivetti-people-residual",
+        Facts(about, "by image", 7, mean, mean, None, seeds, []),
+        {"ssim": 0.8991},
+        "a paper",
+    )
     lines = [line for line in to_markdown([result]).splitlines() if line.startswith("|")]
     assert max(map(len, lines)) <= 120
     assert "| 0.00154 ± .00003 | 28.62 ± .05 | 0.8664 ± .0012 |" in lines[-2]
@@ -178,7 +216,7 @@ def test_gathered_is_what_a_report_says() -> None:
     gather.main("cells", ["cells-pca"])
     gathered = json.loads(Path("data/groups/cells.json").read_text(encoding="utf-8"))
     assert list(gathered) == ["cells-pca"]
-    assert list(gathered["cells-pca"]) == ["about", "pictures", "seeds", "split", "test"]
+    assert list(gathered["cells-pca"]) == ["about", "images", "pictures", "seeds", "split", "test", "val", "versus"]
     assert gathered["cells-pca"]["seeds"] is None
 
 
@@ -193,7 +231,9 @@ def test_statistics_of_seeds_are_those_of_a_sample() -> None:
     ("file", "stage"),
     [
         ("data/evaluated/cells-pca/about.json", "evaluate"),
+        ("data/evaluated/cells-pca/scores.csv", "evaluate"),
         ("metrics/test/cells-pca.json", "evaluate"),
+        ("metrics/val/cells-pca.json", "evaluate"),
     ],
 )
 def test_a_missing_file_is_one_line(file: str, stage: str) -> None:
@@ -205,7 +245,13 @@ def test_a_missing_file_is_one_line(file: str, stage: str) -> None:
 
 @pytest.mark.parametrize(
     "file",
-    ["data/evaluated/cells-large/about.json", "metrics/test/cells-large.json", "data/evaluated/cells-large/seeds.csv"],
+    [
+        "data/evaluated/cells-large/about.json",
+        "data/evaluated/cells-large/scores.csv",
+        "data/evaluated/cells-large/seeds.csv",
+        "metrics/test/cells-large.json",
+        "metrics/val/cells-large.json",
+    ],
 )
 @pytest.mark.parametrize("content", [b"", b"[1, 2", b"\xff\xfe", b"seed,mse\n1,2\n1,2,3,4\n"])
 def test_a_damaged_file_is_one_line(file: str, content: bytes) -> None:
@@ -274,7 +320,7 @@ def test_a_table_of_one_model_of_one_metric() -> None:
     about = About(
         "cells", "dense", latent_dim=4, bytes_per_image=16, compression_ratio=2, bits=8, tile=None, left_out={}
     )
-    facts = Facts(about, "by image", {"mse": 0.5}, seeds=None, pictures=[])
+    facts = Facts(about, "by image", 7, {"mse": 0.5}, {"mse": 0.5}, versus=None, seeds=None, pictures=[])
     assert rows(to_markdown([Result("cells-dense", facts)]))[1] == [
         "cells",
         "cells-dense",

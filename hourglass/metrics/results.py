@@ -9,6 +9,7 @@ from pydantic import Field
 from hourglass.config.types import Count, Name, Positive, Side, Text
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+BASELINE = "pca"  # the family that all others are compared with
 Means = dict[str, Finite]  # metrics/{val,test}/<model>.json: a metric's name -> its mean; and split_id
 
 
@@ -66,20 +67,43 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Versus:
+    """A model against PCA of as many numbers on the same data set: the difference of their PSNR, image by image.
+
+    Attributes:
+        twin: The name of that PCA.
+        mean: Of the differences over the test images in dB, above 0 where the model is better.
+        low: The lower end of its 95% interval.
+        high: The upper end.
+    """
+
+    twin: Name
+    mean: Finite
+    low: Finite
+    high: Finite
+
+
+@dataclass(frozen=True)
 class Facts:
     """What data/groups/<group>.json has of each model.
 
     Attributes:
         about: See there.
         split: How its data set was split.
+        images: Images in the test split.
         test: Scores on the test split.
+        val: Scores on the validation split, by which models are chosen.
+        versus: Against PCA, None if the group has none of as many numbers.
         seeds: Their spread over several seeds, None for one seed.
         pictures: The names of its pictures.
     """
 
     about: About
     split: Text
+    images: Count
     test: Means
+    val: Means
+    versus: Versus | None
     seeds: Spread | None
     pictures: list[Text]
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from hourglass.metrics.quality import METRICS
-from hourglass.metrics.results import Facts
+from hourglass.metrics.results import BASELINE, Facts
 
-BASELINE = "pca"  # the family that stands first
 LEGEND = (
     "latent: numbers an image. ratio: bytes of an image against its share of a file of all test images. "
     "Scores are of latents that no file has rounded."

@@ -22,6 +22,8 @@ CODE = (
     "hourglass/data/sums.py",
     "hourglass/data/tables.py",
     "hourglass/files.py",
+    "hourglass/metrics/interval.py",
+    "hourglass/metrics/paired.py",
     "hourglass/metrics/results.py",
     "stages/gather.py",
     "stages/paths.py",
@@ -55,6 +57,7 @@ def stage(group: str, models: dict[str, str]) -> str:
         for path in (
             EVALUATED / model,
             METRICS / "test" / f"{model}.json",
+            METRICS / "val" / f"{model}.json",
             PLOTS / model,
             PREPARED / dataset / "meta.json",
         )
