@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,10 @@ MODEL = {
 TRAIN = (sys.executable, "-m", "stages.train", "tested")
 
 
-def with_model(project: Project) -> Project:
+def with_model(project: Project, seeds: Sequence[int] = (3, 4)) -> Project:
     """Add a model of two seeds, with all that a checkpoint may have to hold, saved after every step."""
     project.change("models.tested", MODEL)
+    project.change("models.tested.training.seeds", list(seeds))
     project.change("train.checkpoint_seconds", 0)
     return project
 
@@ -158,7 +160,7 @@ def test_a_signal_that_comes_too_late_to_be_asked_for_is_not_lost() -> None:
 
 
 def test_another_learning_rate_does_not_inherit_weights(project: Project) -> None:
-    with_model(project)
+    with_model(project, seeds=[3])
     run_for(project, 0.1, signal.SIGKILL)
     assert checkpoints(project)
     project.change("models.tested.training.learning_rate", 0.02)
@@ -171,7 +173,7 @@ def test_the_key_is_of_parameters_and_code() -> None:
 
 
 def test_edited_code_does_not_inherit_weights(project: Project) -> None:
-    with_model(project)
+    with_model(project, seeds=[3])
     run_for(project, 0.1, signal.SIGKILL)
     with (project.folder / "hourglass/networks/conv.py").open("a", encoding="utf-8") as file:
         file.write("# Edited.\n")
@@ -180,7 +182,7 @@ def test_edited_code_does_not_inherit_weights(project: Project) -> None:
 
 @pytest.mark.parametrize("edit", ["checkpoint_seconds", "data", "console"])
 def test_what_changes_no_bit_does_not_start_anew(project: Project, edit: str) -> None:
-    with_model(project)
+    with_model(project, seeds=[3])
     run_for(project, 0.1, signal.SIGKILL)
     if edit == "console":
         with (project.folder / "hourglass/console/progress.py").open("a", encoding="utf-8") as file:
@@ -368,7 +370,7 @@ def test_evaluation_ends_what_is_kept_of_a_finished_training(trained: Project) -
 
 
 def test_another_number_of_threads_does_not_inherit_weights(project: Project) -> None:
-    with_model(project)
+    with_model(project, seeds=[3]).change("train.checkpoint_seconds", 60)
     project.ok("env", "OMP_NUM_THREADS=1", *TRAIN)
     config = json.loads((project.folder / "data/trained/tested/config.json").read_text(encoding="utf-8"))
     assert config["computed"]["device"] == "CPU, 1 threads"
