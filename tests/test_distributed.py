@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from hourglass.training.distributed import ProcessGroup
 
-from .conftest import Project
+from .conftest import Project, copy_of
 
 TORCHRUN = ("env", "CUDA_VISIBLE_DEVICES=", sys.executable, "-m", "torch.distributed.run")  # on CPUs, with gloo
 
@@ -41,9 +41,18 @@ def shorten(project: Project) -> Project:
     return project
 
 
-def one_process(project: Project) -> list[float]:
+@pytest.fixture(scope="module")
+def expected(quickstart: Project, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """Return the losses of that training in one process."""
+    project = shorten(copy_of(quickstart, tmp_path_factory.mktemp("one") / "project"))
     project.ok("env", "CUDA_VISIBLE_DEVICES=", sys.executable, "-m", "stages.train", "digits-dense")
     return curve(project)
+
+
+@pytest.fixture
+def shortened(project: Project) -> Project:
+    """Return a project, to be changed at will, with that training."""
+    return shorten(project)
 
 
 def test_every_image_is_some_processs_share() -> None:
@@ -56,28 +65,27 @@ def test_every_image_is_some_processs_share() -> None:
     assert [(share.tolist(), weight) for share, weight in shares] == [([10], 3), ([10], 0), ([10], 0)]
 
 
-def test_two_processes_give_the_curve_of_one(project: Project) -> None:
-    expected = one_process(shorten(project))
-    project.change("train.launch", f"{' '.join(TORCHRUN)} --standalone --nproc-per-node=2")
-    project.ok("dvc", "repro", "--single-item", "train@digits-dense")
-    assert curve(project) == pytest.approx(expected, rel=1e-3)
-    assert processes_of(project) == 2
+def test_two_processes_give_the_curve_of_one(shortened: Project, expected: list[float]) -> None:
+    shortened.change("train.launch", f"{' '.join(TORCHRUN)} --standalone --nproc-per-node=2")
+    shortened.ok("dvc", "repro", "--single-item", "train@digits-dense")
+    assert curve(shortened) == pytest.approx(expected, rel=1e-3)
+    assert processes_of(shortened) == 2
 
 
-def test_two_processes_that_were_told_to_stop_go_on(project: Project) -> None:
-    expected = one_process(shorten(project))
-    shutil.rmtree(project.folder / "data/checkpoints")
-    project.change("train.checkpoint_seconds", 0)
+def test_two_processes_that_were_told_to_stop_go_on(shortened: Project, expected: list[float]) -> None:
+    shortened.change("train.checkpoint_seconds", 0)
     command = [*TORCHRUN, "--standalone", "--nproc-per-node=2", "-m", "stages.train", "digits-dense"]
-    process = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while process.poll() is None and not list((project.folder / "data/checkpoints").rglob("*.pt")):
+    process = subprocess.Popen(
+        command, cwd=shortened.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    while process.poll() is None and not list((shortened.folder / "data/checkpoints").rglob("*.pt")):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode, output
     assert output.count("stopped, saved at epoch") == 1
-    assert "continues from epoch" in project.ok(*command)
-    assert curve(project) == pytest.approx(expected, rel=1e-3)
+    assert "continues from epoch" in shortened.ok(*command)
+    assert curve(shortened) == pytest.approx(expected, rel=1e-3)
 
 
 def test_families_that_are_solved_run_once(project: Project) -> None:
@@ -128,9 +136,10 @@ def hosts() -> Iterator[list[str]]:
             subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
 
 
-def test_two_hosts_give_the_curve_of_one(hosts: list[str], project: Project, tmp_path: Path) -> None:
-    expected = one_process(shorten(project))
-    other = shutil.copytree(project.folder, tmp_path / "other", symlinks=True)  # each host has a disk of its own
+def test_two_hosts_give_the_curve_of_one(
+    hosts: list[str], shortened: Project, expected: list[float], tmp_path: Path
+) -> None:
+    other = shutil.copytree(shortened.folder, tmp_path / "other", symlinks=True)  # each host has a disk of its own
     network = ("--nnodes=2", "--nproc-per-node=1", "--master-addr=10.77.0.1", "--master-port=29500")
     processes = [
         subprocess.Popen(
@@ -152,9 +161,9 @@ def test_two_hosts_give_the_curve_of_one(hosts: list[str], project: Project, tmp
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for rank, (host, folder) in enumerate(zip(hosts, (project.folder, other), strict=True))
+        for rank, (host, folder) in enumerate(zip(hosts, (shortened.folder, other), strict=True))
     ]
     outputs = [process.communicate(timeout=180)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
-    assert curve(project) == pytest.approx(expected, rel=1e-3)
-    assert processes_of(project) == 2
+    assert curve(shortened) == pytest.approx(expected, rel=1e-3)
+    assert processes_of(shortened) == 2
