@@ -40,6 +40,7 @@ def good_params() -> bytes:
     values = params()
     values["models"] = {name: values["models"][name] for name in MODELS}
     values["groups"] = {"quickstart": values["groups"]["quickstart"]}
+    values["downloads"]["photos"] = values["downloads"]["photos"][:2]  # of twelve that are all alike
     return to_yaml(values).encode()
 
 
