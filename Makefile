@@ -52,8 +52,9 @@ prune: $(READY)
 heal: $(READY)
 	@python -m stages.tools.heal
 
+# Threads that have nothing to do sleep: by default they spin, and where others run too keep those from computing.
 test: lint
-	@python -m pytest
+	@OMP_WAIT_POLICY=passive python -m pytest
 
 lint: $(READY)
 	@ruff check .
