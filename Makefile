@@ -54,7 +54,7 @@ heal: $(READY)
 
 # Threads that have nothing to do sleep: by default they spin, and where others run too keep those from computing.
 test: lint
-	@OMP_WAIT_POLICY=passive python -m pytest
+	@OMP_WAIT_POLICY=passive python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	@ruff check .

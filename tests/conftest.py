@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
@@ -131,28 +133,48 @@ def copy_of(project: Project, folder: Path) -> Project:
     return Project(Path(shutil.copytree(project.folder, folder, symlinks=True)))
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Project]) -> Project:
+    """Make a project in a new folder, or return the one that another process of the same tests has made."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.with_suffix(".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # half made, where it failed
+            make(folder)
+            folder.with_suffix(".made").touch()
+    return Project(folder)
+
+
 @pytest.fixture(scope="session")
 def cloned(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a clone in which nothing was run. Tests must not change it."""
-    return clone(tmp_path_factory.mktemp("cloned"))
+    return once(tmp_path_factory, "cloned", clone)
 
 
 @pytest.fixture(scope="session")
 def quickstart(cloned: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a clone in which the quickstart was run from nothing. Tests must not change it."""
-    project = copy_of(cloned, tmp_path_factory.mktemp("quickstart") / "project")
-    project.repro("report@quickstart")
-    project.commit("The quickstart's results")
-    return project
+
+    def make(folder: Path) -> Project:
+        project = copy_of(cloned, folder)
+        project.repro("report@quickstart")
+        project.commit("The quickstart's results")
+        return project
+
+    return once(tmp_path_factory, "quickstart", make)
 
 
 @pytest.fixture(scope="session")
 def everything(quickstart: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a clone in which all of its params.yaml was run. Tests must not change it."""
-    project = copy_of(quickstart, tmp_path_factory.mktemp("everything") / "project")
-    project.repro()
-    project.commit("The results of all groups")
-    return project
+
+    def make(folder: Path) -> Project:
+        project = copy_of(quickstart, folder)
+        project.repro()
+        project.commit("The results of all groups")
+        return project
+
+    return once(tmp_path_factory, "everything", make)
 
 
 @pytest.fixture

@@ -74,8 +74,8 @@ def test_every_earlier_commit_that_has_metrics_can_be_compared() -> None:
 
 
 def test_tables_of_metrics_fit_a_terminal(everything: Project, tmp_path: Path) -> None:
-    assert width(everything.ok("dvc", "metrics", "show")) <= 80
     project = copy_of(everything, tmp_path / "project")
+    assert width(project.ok("dvc", "metrics", "show")) <= 80
     for name in ("digits-dense", "photos-tiles"):
         for split in ("test", "val"):
             path = project.folder / f"metrics/{split}/{name}.json"

@@ -140,9 +140,9 @@ def test_validation_scores_are_of_the_validation_split(quickstart: Project) -> N
     assert metrics["ssim"] == pytest.approx(ssim(images.numpy(), reconstructions.numpy()).mean(), rel=1e-3)
 
 
-def test_a_second_repro_runs_nothing(quickstart: Project) -> None:
-    assert quickstart.repro("report@quickstart") == set()
-    assert quickstart.ok("git", "status", "--porcelain") == ""
+def test_a_second_repro_runs_nothing(project: Project) -> None:
+    assert project.repro("report@quickstart") == set()
+    assert project.ok("git", "status", "--porcelain") == ""
 
 
 def test_metrics_say_when_the_images_are_others(project: Project) -> None:
