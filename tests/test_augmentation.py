@@ -79,7 +79,7 @@ def test_every_piece_of_an_image_is_seen_in_all_eight_symmetries_and_nothing_els
         ({"flip_vertical": True}, lambda image: [image, image.flip(1)]),
         ({"transpose": True}, lambda image: [image, image.mT]),
     ],
-    ids=str,
+    ids=("flip", "flip_vertical", "transpose"),
 )
 def test_each_change_is_its_own(
     changes: dict[str, Any], expected: Callable[[torch.Tensor], list[torch.Tensor]]

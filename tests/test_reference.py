@@ -15,7 +15,9 @@ from .params import params
 
 
 @pytest.mark.parametrize(
-    ("file", "made"), [(reference.SCHEMA, reference.schema_text), (reference.PAGE, reference.page)], ids=str
+    ("file", "made"),
+    [(reference.SCHEMA, reference.schema_text), (reference.PAGE, reference.page)],
+    ids=("schema", "page"),
 )
 def test_reference_is_current(file: Path, made: Callable[[], str]) -> None:
     assert (ROOT / file).read_text(encoding="utf-8") == made(), "run `make reference`"
