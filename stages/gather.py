@@ -5,6 +5,7 @@ files of its models, are generated from params.yaml by `check`.
 """
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,44 +26,42 @@ from stages.paths import EVALUATED, GROUPS, LOCKS, METRICS, PLOTS, PREPARED, rem
 
 def main(group: str, models: list[str]) -> None:
     """Write the facts, the scores and the names of the pictures of every model."""
-    found = {name: gather(name) for name in models}
+    gathered = {name: gather(name) for name in models}
+    found = {name: facts for name, (facts, _) in gathered.items()}
+    psnr = {name: values for name, (_, values) in gathered.items()}
     sizes = {name: (facts.about.dataset, facts.about.latent_dim) for name, facts in found.items()}
     twins = {sizes[name]: name for name in sorted(found, reverse=True) if found[name].about.family == BASELINE}
     for name, facts in found.items():
         if facts.about.family != BASELINE and sizes[name] in twins:
-            found[name] = replace(facts, versus=against(name, twins[sizes[name]]))
+            found[name] = replace(facts, versus=against(name, twins[sizes[name]], psnr))
     write_json(GROUPS / f"{group}.json", {name: asdict(facts) for name, facts in found.items()})
 
 
-def gather(name: str) -> Facts:
-    """Read what `evaluate` and `plot` left of one model."""
+def gather(name: str) -> tuple[Facts, NDArray[np.float64]]:
+    """Read what `evaluate` and `plot` left of one model; return it, and the PSNR of every test image in dB, (N,)."""
     again = remedy(f"evaluate@{name}")
     evaluated = EVALUATED / name
     files = check_sums(evaluated, again)
     about = read_json(evaluated / "about.json", About, again)
     prepared = remedy(f"prepare@{about.dataset}")
-    return Facts(
+    psnr = read_table(evaluated / "scores.csv", ["index", "psnr_db"], again)["psnr_db"].to_numpy(np.float64)
+    facts = Facts(
         about=about,
         split=read_json(PREPARED / about.dataset / "meta.json", Meta, prepared).split_note,
-        images=len(psnr_of_images(name)),
+        images=len(psnr),
         test=read_json(METRICS / "test" / f"{name}.json", Means, again),
         val=read_json(METRICS / "val" / f"{name}.json", Means, again),
         versus=None,
         seeds=spread(evaluated / "seeds.csv", again) if "seeds.csv" in files else None,
         pictures=pictures(PLOTS / name, remedy(f"plot@{name}")),
     )
+    return facts, psnr
 
 
-def psnr_of_images(name: str) -> NDArray[np.float64]:
-    """Return the PSNR in dB of every test image, (N,)."""
-    table = read_table(EVALUATED / name / "scores.csv", ["index", "psnr_db"], remedy(f"evaluate@{name}"))
-    return table["psnr_db"].to_numpy(np.float64)
-
-
-def against(name: str, twin: str) -> Versus:
-    """Compare a model with PCA, image by image."""
+def against(name: str, twin: str, psnr: Mapping[str, NDArray[np.float64]]) -> Versus:
+    """Compare a model with PCA by the `psnr` of each test image."""
     try:
-        mean, low, high = mean_difference(psnr_of_images(name), psnr_of_images(twin))
+        mean, low, high = mean_difference(psnr[name], psnr[twin])
     except ValueError as error:
         raise UserError(f"{name} and {twin}: {error}: {remedy(f'evaluate@{name}')}") from None
     return Versus(twin, rounded(mean, 4), rounded(low, 4), rounded(high, 4))

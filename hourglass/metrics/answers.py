@@ -40,15 +40,11 @@ def _sentences(results: list[Result]) -> Iterator[str]:
         yield f"{dataset}, {numbers}: {score}, the best on the validation images; no PCA of as many numbers."
     else:
         yield f"{dataset}, {numbers}: {score}, {_against(versus)}."
-    worse = [result for result in results if result.facts.versus and result.facts.versus.high < 0]
-    if worse := [result for result in worse if result is not best]:
-        yield f"PCA is better than {', '.join(f'`{one.name}` by {-_db(one):.1f} dB' for one in worse)}."
+    others = [(one.name, one.facts.versus) for one in results if one is not best and one.facts.versus]
+    if worse := [f"`{name}` by {-other.mean:.1f} dB" for name, other in others if other.high < 0]:
+        yield f"PCA is better than {', '.join(worse)}."
     if (count := best.facts.images) < FEW:
         yield f"Of {count} test image{'' if count == 1 else 's'}: a small sample."
-
-
-def _db(result: Result) -> float:
-    return result.facts.versus.mean if result.facts.versus else 0.0
 
 
 def _against(versus: Versus) -> str:
