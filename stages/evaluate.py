@@ -1,13 +1,16 @@
 """Score one model -> metrics/{val,test}/<model>.json and data/evaluated/<model>/, and pack it -> data/models/<model>/.
 
-What lies in data/evaluated/<model>/ is of the test split:
+What lies in data/evaluated/<model>/ is of the test split, unless its name says otherwise:
 
 reconstructions.npy   uint8 (N, C, H, W), like the split
 latents.npy           float32 (N, D)
 labels.csv            index,label,source, a row an image
-scores.csv            index and a column for each metric, a row an image
+scores.csv            index and a column for each metric, a row an image; val_scores.csv of the validation split
+summary.json          of each metric on test and val: mean, std, interval, worst_5_percent; and means by class
+pca_*                 the same of the model's twin, PCA of as many numbers: reconstructions, latents, scores
+curve.csv             codec,bits,bytes,psnr_db,ssim: files of the model and its twin, from few bits a number to many
 seeds.csv             seed and the mean of each metric, a row a seed; if the model was trained with several
-about.json            dataset, family, size of the latent and of its file, tile, and why a metric was left out
+about.json            what it is, how large it and its files are, and what was left out and why
 files.json            of test and val: bytes of an image in a file of all, PSNR and SSIM of what comes out of it
 SHA256SUMS            of all arrays and tables
 
@@ -18,14 +21,11 @@ hourglass/codec/package.py lists.
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
 from hourglass.codec.card import Source, model_card
 from hourglass.codec.package import pack
-from hourglass.coding.fit import encode_images, fit_coding
-from hourglass.coding.rating import file_scores
 from hourglass.config.document import Params
 from hourglass.config.entries import Model
 from hourglass.console import command
@@ -35,14 +35,14 @@ from hourglass.data.documents import read_json
 from hourglass.data.prepared import Images, open_split
 from hourglass.data.sums import write_sums
 from hourglass.data.tables import read_table, require_rows, write_table
+from hourglass.evaluation.evaluate import evaluate
+from hourglass.evaluation.subject import Subject
 from hourglass.files import whole_folder, write_json
 from hourglass.inference.device import choose_device, enough_memory, keep_freed_memory
-from hourglass.inference.generate import generate
-from hourglass.inference.rating import mean_scores, rate
+from hourglass.inference.rating import encode_and_score
 from hourglass.inference.store import load_model, remove_finished, weights_file
-from hourglass.metrics.about import about
-from hourglass.metrics.scores import mean, shortened
-from hourglass.networks.base.autoencoder import Autoencoder, Generative
+from hourglass.metrics.scores import mean, tracked
+from hourglass.networks.base.autoencoder import Autoencoder
 from stages.paths import CHECKPOINTS, EVALUATED, LOCKS, METRICS, MODELS, PARAMS, PREPARED, TRAINED, remedy
 
 
@@ -57,33 +57,25 @@ def main(name: str) -> None:
     source = read_json(prepared / "meta.json", Source, again)
     splits = {split: open_split(prepared / split, again) for split in ("train", "val", "test")}
     check_shapes(prepared, network, splits, name)
-    train, val, test = splits.values()
-    shape, seeds = network.image_shape, config.get("seeds", [0])  # there were none in the configs of earlier commits
+    table = read_labels(prepared / "labels.csv", splits, again)
+    subject = Subject(name, entry["family"], entry["dataset"], network, **splits, labels=table, device=device)
     with (
         enough_memory(device, "the images that go through the network at once", "make the network smaller"),
         whole_folder(EVALUATED / name) as folder,
     ):
-        scores = rate(folder, name, network, test, device)
-        means, latents = mean(scores), np.load(folder / "latents.npy")
-        coding = fit_coding(network, train, val, device)
-        val_means, val_latents = mean_scores(network, val, device), encode_images(network, val, device)
-        files = file_scores(network, coding, latents, test, device)
-        val_files = file_scores(network, coding, val_latents, val, device)
-        write_json(folder / "files.json", {"test": shortened(files), "val": shortened(val_files)})
-        write_table(folder / "scores.csv", pd.DataFrame(scores).rename_axis("index").reset_index())
-        write_labels(folder / "labels.csv", prepared / "labels.csv", len(test), again)
-        facts = entry["dataset"], entry["family"], shape, tuple(getattr(network, "tile", shape[1:]))
-        write_json(folder / "about.json", about(*facts, network.latent_dim, coding.bits, files["bytes"]))
-        if len(seeds) > 1:
-            write_seeds(folder / "seeds.csv", name, means, seeds, test, device)
-        if isinstance(network, Generative):
-            generate(folder, network, test, torch.from_numpy(latents), device)
+        result = evaluate(folder, subject)
+        means = tracked(mean(result.test))
+        write_table(folder / "labels.csv", table.loc[table["split"] == "test", ["index", "label", "source"]])
+        if len(seeds := config.get("seeds", [0])) > 1:  # there were none in the configs of earlier commits
+            write_seeds(folder / "seeds.csv", name, mean(result.test), seeds, splits["test"], device)
         write_sums(folder)
     with whole_folder(MODELS / name) as folder:
-        card = model_card(name, config, network.latent_dim, source, scores, files, coding.bits)
+        coding = result.coding
+        card = model_card(name, config, network.latent_dim, source, result.test, result.files, coding.bits)
         pack(folder, name, network, config, coding, card)
-    write_json(METRICS / "val" / f"{name}.json", shortened(val_means) | {"split_id": split_id(val)})
-    write_json(METRICS / "test" / f"{name}.json", shortened(means) | {"split_id": split_id(test)})
+    for split, scores in (("val", result.val), ("test", result.test)):
+        values = tracked(mean(scores)) | {"split_id": split_id(splits[split])}
+        write_json(METRICS / split / f"{name}.json", values)
     remove_finished(CHECKPOINTS / name)  # DVC has stored the model
     print(f"{name}: " + ", ".join(f"{metric} {value:.4g}" for metric, value in means.items()))
 
@@ -96,12 +88,12 @@ def check_shapes(prepared: Path, network: Autoencoder, splits: Mapping[str, Imag
             raise UserError(f"{expected}, got {len(images)} of {images.shape[1:]}: {remedy(f'train@{name}')}")
 
 
-def write_labels(path: Path, labels: Path, images: int, again: str) -> None:
-    """Keep the rows of the test split, which are in the order of its images."""
-    table = read_table(labels, ["split", "index", "label", "source"], again)
-    table = table.loc[table["split"] == "test", ["index", "label", "source"]]
-    require_rows(labels, table["index"], range(images), again)
-    write_table(path, table)
+def read_labels(path: Path, splits: Mapping[str, Images], again: str) -> pd.DataFrame:
+    """Read the label and the source of every image, in the order of the images."""
+    table = read_table(path, ["split", "index", "label", "source"], again)
+    for split, images in splits.items():
+        require_rows(path, table.loc[table["split"] == split, "index"], range(len(images)), again)
+    return table
 
 
 def write_seeds(
@@ -110,7 +102,7 @@ def write_seeds(
     """Write the mean scores of the same model for every seed; `first` are those of the first seed."""
     again = remedy(f"train@{name}")
     networks = (load_model(TRAINED / name, device, weights_file(seed), again)[0] for seed in seeds[1:])
-    further = [mean_scores(network, images, device) for network in networks]
+    further = [mean(encode_and_score(network, images, device)[1]) for network in networks]
     write_table(path, pd.DataFrame([first, *further], index=pd.Index(seeds, name="seed")).reset_index())
 
 

@@ -1,89 +1,97 @@
-"""Gather what a group's report says of its models -> data/groups/<group>.json.
+"""Gather all that a group's report shows of its models -> data/groups/<group>/.
+
+facts.json        of each model: see `hourglass.metrics.results.Facts`
+datasets.json     of each data set: what `prepare` says of it, and which test images are shown
+curves.csv        dataset,codec,kind,setting,bytes,psnr_db,ssim: of models, their twins and image codecs
+bd_rates.csv      dataset,model,against,bd_rate_percent
+histories.csv     model,epoch,train_loss,val_loss
+images/           the same test images and what each model makes of them, a strip each, in a folder for each data set
+projections/      latents in two dimensions, with pictures of their images in thumbnails/
+samples/, variations/   of generative models
+preview/          of each data set
 
 DVC has no stage that depends on the files of a list of models: the stages that run this, one a group with exactly the
 files of its models, are generated from params.yaml by `check`.
 """
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from hourglass.console.command import guarded
 from hourglass.console.errors import UserError
 from hourglass.console.lock import only_process
 from hourglass.data.documents import read_json
+from hourglass.data.prepared import open_split
 from hourglass.data.sums import check_sums
-from hourglass.data.tables import read_table
-from hourglass.files import rounded, write_json
-from hourglass.metrics.paired import mean_difference
-from hourglass.metrics.results import BASELINE, About, Facts, Means, Meta, Spread, Versus
-from stages.paths import EVALUATED, GROUPS, LOCKS, METRICS, PLOTS, PREPARED, remedy
+from hourglass.data.tables import read_table, write_table
+from hourglass.files import whole_folder, write_json
+from hourglass.groups.dataset import card, write_generated, write_pictures, write_points
+from hourglass.groups.model import Evaluated, facts_of, read_evaluated
+from hourglass.groups.rates import BD_COLUMNS, bd_rates, of_codecs
+from hourglass.metrics.results import Meta
+from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, PLOTS, PREPARED, remedy
 
 
-def main(group: str, models: list[str]) -> None:
-    """Write the facts, the scores and the names of the pictures of every model."""
-    gathered = {name: gather(name) for name in models}
-    found = {name: facts for name, (facts, _) in gathered.items()}
-    psnr = {name: values for name, (_, values) in gathered.items()}
-    sizes = {name: (facts.about.dataset, facts.about.latent_dim) for name, facts in found.items()}
-    twins = {sizes[name]: name for name in sorted(found, reverse=True) if found[name].about.family == BASELINE}
-    for name, facts in found.items():
-        if facts.about.family != BASELINE and sizes[name] in twins:
-            found[name] = replace(facts, versus=against(name, twins[sizes[name]], psnr))
-    write_json(GROUPS / f"{group}.json", {name: asdict(facts) for name, facts in found.items()})
+def main(group: str, names: list[str]) -> None:
+    """Put together what the stages left of the models, by data set."""
+    models = [read_evaluated(name, EVALUATED / name, remedy(f"evaluate@{name}")) for name in names]
+    datasets: dict[str, list[Evaluated]] = {}
+    for model in models:
+        datasets.setdefault(model.about.dataset, []).append(model)
+    facts, cards, curves, rates = {}, {}, [], []
+    with whole_folder(GROUPS / group) as folder:
+        for dataset, of_dataset in sorted(datasets.items()):
+            meta = read_json(PREPARED / dataset / "meta.json", Meta, remedy(f"prepare@{dataset}"))
+            codecs = read_codecs(dataset)
+            curves.append(codecs)
+            for model in of_dataset:
+                facts[model.name] = facts_of(model, meta, codecs, pictures(model.name))
+                curve = model.curve()
+                curves.append(curve)
+                rates += bd_rates(model.name, curve, codecs)
+            best = max(of_dataset, key=lambda model: (facts[model.name].val["psnr_db"].mean, model.name))
+            cards[dataset] = card(meta, best)
+            draw(folder, dataset, of_dataset, cards[dataset]["chosen"])
+        write_json(folder / "facts.json", {name: asdict(of_model) for name, of_model in sorted(facts.items())})
+        write_json(folder / "datasets.json", cards)
+        write_table(folder / "curves.csv", pd.concat(curves))
+        write_table(folder / "bd_rates.csv", pd.DataFrame(rates, columns=BD_COLUMNS))
+        write_table(folder / "histories.csv", pd.concat([history(name) for name in names]))
 
 
-def gather(name: str) -> tuple[Facts, NDArray[np.float64]]:
-    """Read what `evaluate` and `plot` left of one model; return it, and the PSNR of every test image in dB, (N,)."""
-    again = remedy(f"evaluate@{name}")
-    evaluated = EVALUATED / name
-    files = check_sums(evaluated, again)
-    about = read_json(evaluated / "about.json", About, again)
-    prepared = remedy(f"prepare@{about.dataset}")
-    psnr = read_table(evaluated / "scores.csv", ["index", "psnr_db"], again)["psnr_db"].to_numpy(np.float64)
-    facts = Facts(
-        about=about,
-        split=read_json(PREPARED / about.dataset / "meta.json", Meta, prepared).split_note,
-        images=len(psnr),
-        test=read_json(METRICS / "test" / f"{name}.json", Means, again),
-        val=read_json(METRICS / "val" / f"{name}.json", Means, again),
-        versus=None,
-        seeds=spread(evaluated / "seeds.csv", again) if "seeds.csv" in files else None,
-        pictures=pictures(PLOTS / name, remedy(f"plot@{name}")),
-    )
-    return facts, psnr
+def read_codecs(dataset: str) -> pd.DataFrame:
+    """Read the curves of image codecs on a data set."""
+    again = remedy(f"codecs@{dataset}")
+    check_sums(CODECS / dataset, again)
+    return of_codecs(dataset, read_table(CODECS / dataset / "curves.csv", ["codec", "quality", "bytes"], again))
 
 
-def against(name: str, twin: str, psnr: Mapping[str, NDArray[np.float64]]) -> Versus:
-    """Compare a model with PCA by the `psnr` of each test image."""
-    try:
-        mean, low, high = mean_difference(psnr[name], psnr[twin])
-    except ValueError as error:
-        raise UserError(f"{name} and {twin}: {error}: {remedy(f'evaluate@{name}')}") from None
-    return Versus(twin, rounded(mean, 4), rounded(low, 4), rounded(high, 4))
+def draw(folder: Path, dataset: str, models: list[Evaluated], chosen: dict[str, list[int]]) -> None:
+    """Write the pictures of one data set."""
+    test = open_split(PREPARED / dataset / "test", remedy(f"prepare@{dataset}"))
+    write_pictures(folder, dataset, [index for kind in chosen.values() for index in kind], test, models)
+    write_points(folder, dataset, test, models)
+    for model in models:
+        write_generated(folder, model)
+    (folder / "preview").mkdir(exist_ok=True)
+    shutil.copyfile(PREPARED / dataset / "preview.png", folder / "preview" / f"{dataset}.png")
 
 
-def spread(path: Path, again: str) -> Spread:
-    """Return the mean and the sample standard deviation of each score over seeds, and their number."""
-    table = read_table(path, ["seed"], again).set_index("seed")
-    if len(table) < 2:
-        raise UserError(f"{path}: expected the scores of two seeds or more, got those of one: {again}")
-    mean, std = (
-        {str(metric): rounded(value, 4) for metric, value in statistic.items()}
-        for statistic in (table.mean(), table.std())
-    )
-    return Spread(len(table), mean, std)
+def history(name: str) -> pd.DataFrame:
+    """Read the losses of every epoch; PCA has none."""
+    table = read_table(HISTORY / f"{name}.csv", ["epoch", "train_loss", "val_loss"], remedy(f"train@{name}"))
+    return table[["epoch", "train_loss", "val_loss"]].assign(model=name)
 
 
-def pictures(folder: Path, again: str) -> list[str]:
+def pictures(name: str) -> list[str]:
     """List the names of a model's pictures."""
-    found = sorted(path.stem for path in folder.glob("*.png"))
+    found = sorted(path.stem for path in (PLOTS / name).glob("*.png"))
     if not found:
-        raise UserError(f"expected pictures in {folder}, found none: {again}")
+        raise UserError(f"expected pictures in {PLOTS / name}, found none: {remedy(f'plot@{name}')}")
     return found
 
 

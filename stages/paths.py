@@ -16,7 +16,8 @@ HISTORY = Path("metrics/history")  # / <model>.csv
 EVALUATED = Path("data/evaluated")  # / <model>
 METRICS = Path("metrics")  # / val or test / <model>.json
 PLOTS = Path("plots")  # / <model>, and / reports / <group>.png
-GROUPS = Path("data/groups")  # / <group>.json
+CODECS = Path("data/codecs")  # / <dataset>
+GROUPS = Path("data/groups")  # / <group>
 GROUP_STAGES = Path("groups/dvc.yaml")
 REPORTS = Path("metrics/reports")  # / <group>.md
 

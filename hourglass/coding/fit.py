@@ -13,6 +13,7 @@ from hourglass.coding.quantizer import MAX_BITS, MIN_BITS, Latents, Quantizer, V
 from hourglass.data.prepared import Images
 from hourglass.inference.batches import batches
 from hourglass.metrics.quality import psnr_db
+from hourglass.metrics.sample import spread_out
 from hourglass.networks.base.autoencoder import Autoencoder
 
 SAMPLE = 8192  # training images whose latents the distributions are fitted to, at most
@@ -57,13 +58,6 @@ def choose_bits(network: Autoencoder, quantizer: Quantizer, val: Images, device:
         else:
             low = middle + 1
     return low
-
-
-def spread_out(images: Images, count: int) -> Images:
-    """Return at most `count` of the images, at equal distances."""
-    if len(images) <= count:
-        return images
-    return np.stack([images[index] for index in np.arange(count) * len(images) // count])
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Scores of every image, from images and reconstructions (N, C, H, W) in [0, 1]: a value for each, (N,).
 
-`METRICS` is the registry: an entry there is scored by `evaluate`, is a key of the files in metrics/, and unless it says
-otherwise a column of the reports.
+`METRICS` is the registry: an entry there is scored by `evaluate`, and unless it says otherwise a key of the files in
+metrics/ and a column of the reports.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hourglass.metrics.ssim import K1, K2, WINDOW, why_not
+from hourglass.metrics.similarity import ms_ssim, ssim, ssim_gaussian, why_not_gaussian, why_not_multiscale
+from hourglass.metrics.ssim import why_not
 
 Images = NDArray[np.float32]
 PerImage = NDArray[np.float64]
@@ -37,25 +38,6 @@ def psnr_db(images: Images, reconstructions: Images) -> PerImage:
     return -10 * np.log10(np.maximum(mse(images, reconstructions), SMALLEST_MSE))
 
 
-def ssim(images: Images, reconstructions: Images) -> PerImage:
-    """Return the structural similarity (Wang et al., 2004) of each image: 7x7 uniform window, sample covariance.
-
-    Raises:
-        ValueError: If the images are smaller than the window.
-    """
-    from skimage.metrics import structural_similarity  # half a second of the start of a stage that only names metrics
-
-    reason = why_not(images.shape[1:])
-    if reason:
-        raise ValueError(reason)
-    return np.array(
-        [
-            structural_similarity(image, reconstruction, win_size=WINDOW, K1=K1, K2=K2, data_range=1, channel_axis=0)
-            for image, reconstruction in zip(images, reconstructions, strict=True)
-        ]
-    )
-
-
 def always_fits(_image_shape: tuple[int, ...]) -> str:
     """Return the reason why images (C, H, W) cannot be scored: none, for a metric without a window."""
     return ""
@@ -72,6 +54,7 @@ class Metric:
         better: which values are better.
         compared: whether it has a panel in the picture of a group.
         column: whether it has a column in a group's table, which is 120 characters wide.
+        tracked: whether it is in metrics/, whose differences between commits DVC shows.
         why_not: image shape (C, H, W) -> why such images cannot be scored, "" if they can.
     """
 
@@ -81,6 +64,7 @@ class Metric:
     better: Literal["lower", "higher"]
     compared: bool = False
     column: bool = True
+    tracked: bool = True
     why_not: Callable[[tuple[int, ...]], str] = always_fits
 
 
@@ -89,4 +73,8 @@ METRICS = {
     "mae": Metric(mae, "MAE", ".4f", "lower", column=False),
     "psnr_db": Metric(psnr_db, "PSNR (dB)", ".2f", "higher"),
     "ssim": Metric(ssim, "SSIM", ".4f", "higher", compared=True, why_not=why_not),
+    "ssim_gaussian": Metric(
+        ssim_gaussian, "SSIM, Gaussian", ".4f", "higher", column=False, tracked=False, why_not=why_not_gaussian
+    ),
+    "ms_ssim": Metric(ms_ssim, "MS-SSIM", ".4f", "higher", column=False, tracked=False, why_not=why_not_multiscale),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -25,7 +25,8 @@ class About:
         compression_ratio: The bytes of an image against them.
         bits: Of each number, before entropy coding.
         tile: Height and width of a tile, None where the network sees an image as a whole.
-        left_out: metric -> why the model has no such score.
+        left_out: What the model has no score of -> why.
+        weights: Numbers in its file of weights.
     """
 
     dataset: Name
@@ -36,6 +37,27 @@ class About:
     bits: Count
     tile: tuple[Side, Side] | None
     left_out: Mapping[str, Text]
+    weights: Count
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How a score is spread over images: see `hourglass.metrics.summary`."""
+
+    mean: Finite
+    std: Finite
+    low: Finite
+    high: Finite
+    worst_5_percent: Finite
+
+
+@dataclass(frozen=True)
+class Summary:
+    """data/evaluated/<model>/summary.json: metric -> how it is spread, and class -> metric -> mean on the test split."""
+
+    test: Mapping[str, Statistics]
+    val: Mapping[str, Statistics]
+    classes: Mapping[str, Means]
 
 
 @dataclass(frozen=True)
@@ -68,48 +90,76 @@ class Spread:
 
 @dataclass(frozen=True)
 class Versus:
-    """A model against PCA of as many numbers on the same data set: the difference of their PSNR, image by image.
+    """A model against its twin, PCA of as many numbers: the difference of their PSNR, image by image.
 
     Attributes:
-        twin: The name of that PCA.
+        psnr_db: The mean PSNR of the twin.
         mean: Of the differences over the test images in dB, above 0 where the model is better.
         low: The lower end of its 95% interval.
         high: The upper end.
     """
 
-    twin: Name
+    psnr_db: Finite
     mean: Finite
     low: Finite
     high: Finite
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What data/groups/<group>.json has of each model.
+class Facts(About):
+    """What data/groups/<group>/facts.json has of each model, besides what about.json has.
 
     Attributes:
-        about: See there.
         split: How its data set was split.
         images: Images in the test split.
         test: Scores on the test split.
         val: Scores on the validation split, by which models are chosen.
-        versus: Against PCA, None if the group has none of as many numbers.
+        classes: Class -> metric -> mean on the test split.
+        versus_pca: Against its twin, None where it has none, as PCA itself.
+        file_psnr_db: The mean PSNR of what comes out of its files.
+        same_bytes: Codec -> its mean PSNR at as many bytes as the model's files have, where it has files of that size.
         seeds: Their spread over several seeds, None for one seed.
+        worth: What the latents are worth beside the compression.
+        likelihood: Of a generative family: its bounds, None of any other.
+        config: Keywords of the network, how it was trained and by which versions.
         pictures: The names of its pictures.
     """
 
-    about: About
     split: Text
     images: Count
-    test: Means
-    val: Means
-    versus: Versus | None
+    test: Mapping[str, Statistics]
+    val: Mapping[str, Statistics]
+    classes: Mapping[str, Means]
+    versus_pca: Versus | None
+    file_psnr_db: Finite
+    same_bytes: Mapping[str, Finite]
     seeds: Spread | None
+    worth: Mapping[str, Any]
+    likelihood: Mapping[str, Any] | None
+    config: Mapping[str, Any]
     pictures: list[Text]
 
 
 @dataclass(frozen=True)
-class Meta:
-    """What a report says of a data set, in data/prepared/<dataset>/meta.json."""
+class Files:
+    """What data/evaluated/<model>/files.json has of each split."""
 
+    bytes: Positive
+    psnr_db: Finite
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a report says of a data set, in data/prepared/<dataset>/meta.json: see `hourglass.data.preparation`."""
+
+    title: str
+    license: str
+    citation: str
+    counts: Mapping[str, int]
+    split: Text
     split_note: Text
+    groups: Mapping[str, int] | None
+    classes: list[str]
+    shape: list[int]
+    preparation: Mapping[str, Any]
+    copies: int

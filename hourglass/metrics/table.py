@@ -103,7 +103,7 @@ def _notes(result: Result) -> Iterator[str]:
     if seeds := result.facts.seeds:
         yield f"mean ± standard deviation over {seeds.count} seeds; metrics/test/ and the pictures are of the first."
     for key, reason in result.facts.about.left_out.items():
-        if key in METRICS:
+        if key in METRICS and METRICS[key].column:
             yield f"no {METRICS[key].label}: {reason}."
     if result.note:
         yield result.note

@@ -85,6 +85,7 @@ class Conv(Autoencoder):
         size = values if latent_dim is None else latent_dim
         path = linear_path(linear, train_linear, image_shape, size)
         super().__init__(image_shape, size, loss, path)
+        self.feature_maps = features if latent_dim is None else None  # (F, h, w) of a latent that is these
         # (left, right, top, bottom), half on each side
         self.padding = [*_halves(padded[2] - width), *_halves(padded[1] - height)]
         squeeze: list[nn.Module] = []

@@ -1,0 +1,131 @@
+"""What the stages left of one model."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hourglass.console.errors import UserError
+from hourglass.data.documents import read_json
+from hourglass.data.prepared import open_array
+from hourglass.data.sums import check_sums
+from hourglass.data.tables import read_table, require_rows
+from hourglass.files import rounded
+from hourglass.groups.rates import of_model, psnr_at
+from hourglass.metrics.paired import mean_difference
+from hourglass.metrics.results import About, Facts, Files, Meta, Spread, Summary, Versus
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluated model.
+
+    Attributes:
+        name: Its name.
+        folder: Where `evaluate` left it.
+        files: The names of all tables and arrays in it.
+        about: What it is.
+        again: How it is made; ends error messages.
+    """
+
+    name: str
+    folder: Path
+    files: list[str]
+    about: About
+    again: str
+
+    def table(self, name: str, *columns: str) -> pd.DataFrame:
+        """Read one of its tables."""
+        return read_table(self.folder / f"{name}.csv", columns, self.again)
+
+    def has(self, file: str) -> bool:
+        """Whether there is a table or an array of this name."""
+        return file in self.files
+
+    def psnr(self, prefix: str = "") -> NDArray[np.float64]:
+        """Return the PSNR of each test image in dB, (N,), of the model, or of its twin with the prefix "pca_"."""
+        return self.table(f"{prefix}scores", "index", "psnr_db")["psnr_db"].to_numpy(np.float64)
+
+    def curve(self) -> pd.DataFrame:
+        """Return its rate and distortion, and that of its twin."""
+        table = self.table("curve", "codec", "bits", "bytes", "psnr_db")
+        return of_model(self.name, self.about.dataset, self.about.latent_dim, table)
+
+    def reconstructions(self, shape: tuple[int, ...], prefix: str = "") -> Bytes:
+        """Return what became of the test images (N, C, H, W), memory-mapped."""
+        return open_array(self.folder / f"{prefix}reconstructions.npy", np.uint8, shape, self.again)
+
+
+def read_evaluated(name: str, folder: Path, again: str) -> Evaluated:
+    """Read what an evaluated model is, after a look at every byte of its tables and arrays."""
+    if not folder.is_dir():
+        raise UserError(f"expected {folder}, found none: {again}")
+    files = check_sums(folder, again)
+    return Evaluated(name, folder, files, read_json(folder / "about.json", About, again), again)
+
+
+def facts_of(model: Evaluated, meta: Meta, codecs: pd.DataFrame, pictures: list[str]) -> Facts:
+    """Put together what is known of one model.
+
+    Args:
+        model: The model.
+        meta: Of its data set.
+        codecs: The curves of image codecs on its data set.
+        pictures: The names of its pictures.
+    """
+    again, folder = model.again, model.folder
+    summary = read_json(folder / "summary.json", Summary, again)
+    stored = read_json(folder / "files.json", dict[str, Files], again)["test"]
+    psnr = model.psnr()
+    curves = {str(codec): curve for codec, curve in codecs.groupby("codec")}
+    curves |= {"PCA": curve for kind, curve in model.curve().groupby("kind") if kind == "pca"}
+    reached = {codec: psnr_at(curve, model.about.bytes_per_image) for codec, curve in curves.items()}
+    about = {field.name: getattr(model.about, field.name) for field in fields(About)}
+    return Facts(
+        **about,
+        split=meta.split_note,
+        images=len(psnr),
+        test=summary.test,
+        val=summary.val,
+        classes=summary.classes,
+        versus_pca=against_twin(model, psnr) if model.has("pca_scores.csv") else None,
+        file_psnr_db=stored.psnr_db,
+        same_bytes={codec: value for codec, value in reached.items() if value is not None},
+        seeds=spread_of_seeds(model) if model.has("seeds.csv") else None,
+        worth=read_json(folder / "worth.json", dict[str, Any], again),
+        likelihood=_optional(folder / "likelihood.json", again),
+        config=read_json(folder / "config.json", dict[str, Any], again),
+        pictures=pictures,
+    )
+
+
+def against_twin(model: Evaluated, psnr: NDArray[np.float64]) -> Versus:
+    """Compare a model with its twin by the `psnr` of each test image."""
+    twin = model.psnr("pca_")
+    try:
+        differences = mean_difference(psnr, twin)
+    except ValueError as error:
+        raise UserError(f"{model.folder / 'pca_scores.csv'}: {error}: {model.again}") from None
+    return Versus(*(rounded(value, 4) for value in (float(twin.mean()), *differences)))
+
+
+def spread_of_seeds(model: Evaluated) -> Spread:
+    """Return the mean and the sample standard deviation of each score over seeds, and their number."""
+    table = model.table("seeds", "seed").set_index("seed")
+    if len(table) < 2:
+        path = model.folder / "seeds.csv"
+        raise UserError(f"{path}: expected the scores of two seeds or more, got those of one: {model.again}")
+    mean, std = (
+        {str(metric): rounded(value, 4) for metric, value in statistic.items()}
+        for statistic in (table.mean(), table.std())
+    )
+    return Spread(len(table), mean, std)
+
+
+def _optional(path: Path, again: str) -> dict[str, Any] | None:
+    return read_json(path, dict[str, Any], again) if path.exists() else None

@@ -1,0 +1,68 @@
+"""Rate and distortion of everything that can code the images of a data set."""
+
+import numpy as np
+import pandas as pd
+
+from hourglass.files import rounded
+from hourglass.metrics.bd_rate import bd_rate
+
+COLUMNS = ["dataset", "codec", "kind", "setting", "bytes", "psnr_db", "ssim"]
+BD_COLUMNS = ["dataset", "model", "against", "bd_rate_percent"]
+LOSSLESS = "PNG"
+
+
+def of_model(name: str, dataset: str, latent_dim: int, curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a model and of its twin, of what `evaluate` writes into curve.csv."""
+    titles = {"model": name, "pca": f"PCA of {latent_dim:,} numbers"}
+    return curve.assign(
+        dataset=dataset,
+        kind=curve["codec"],
+        codec=curve["codec"].map(titles),
+        setting=curve["bits"].map("{} bits".format),
+    ).reindex(columns=COLUMNS)
+
+
+def psnr_at(curve: pd.DataFrame, size: float) -> float | None:
+    """Return the PSNR in dB of a curve at `size` bytes, between the points of a logarithmic axis; None outside of it."""
+    points = curve.sort_values("bytes")
+    if not points["bytes"].min() <= size <= points["bytes"].max():
+        return None
+    return rounded(float(np.interp(np.log(size), np.log(points["bytes"]), points["psnr_db"])), 4)
+
+
+def of_codecs(dataset: str, curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of image codecs, of what `codecs` writes into curves.csv."""
+    lossless = curves["codec"].str.startswith(LOSSLESS)
+    return curves.assign(
+        dataset=dataset,
+        kind=lossless.map({True: "lossless", False: "image codec"}),
+        setting=curves["quality"].map("quality {}".format).mask(lossless, "lossless"),
+    ).reindex(columns=COLUMNS)
+
+
+def bd_rates(name: str, curves: pd.DataFrame, codecs: pd.DataFrame) -> list[dict[str, object]]:
+    """Return the Bjøntegaard-delta rate of a model's files in percent, where curves overlap: below 0, it takes less.
+
+    Args:
+        name: Of the model.
+        curves: Of the model and its twin.
+        codecs: Of image codecs on the same data set.
+    """
+    own = curves[curves["kind"] == "model"]
+    others = {"PCA": curves[curves["kind"] == "pca"]}
+    others |= {str(codec): curve for codec, curve in codecs[codecs["kind"] == "image codec"].groupby("codec")}
+    rates = {
+        against: bd_rate(own["bytes"], own["psnr_db"], other["bytes"], other["psnr_db"])
+        for against, other in others.items()
+        if len(other)
+    }
+    return [
+        {
+            "dataset": own["dataset"].iloc[0],
+            "model": name,
+            "against": against,
+            "bd_rate_percent": rounded(rate, 4),
+        }
+        for against, rate in rates.items()
+        if rate is not None
+    ]
