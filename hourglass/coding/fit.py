@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hourglass.coding.quantizer import MAX_BITS, MIN_BITS, Latents, Quantizer, Values
 from hourglass.data.prepared import Images
+from hourglass.data.spread import spread_out
 from hourglass.inference.batches import batches
 from hourglass.metrics.quality import psnr_db
 from hourglass.networks.base.autoencoder import Autoencoder
@@ -57,13 +58,6 @@ def choose_bits(network: Autoencoder, quantizer: Quantizer, val: Images, device:
         else:
             low = middle + 1
     return low
-
-
-def spread_out(images: Images, count: int) -> Images:
-    """Return at most `count` of the images, at equal distances."""
-    if len(images) <= count:
-        return images
-    return np.stack([images[index] for index in np.arange(count) * len(images) // count])
 
 
 @torch.no_grad()
