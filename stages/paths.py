@@ -13,6 +13,7 @@ CHECKPOINTS = Path("data/checkpoints")  # / <model>, while it trains; no output 
 TIMING = Path("data/timing")  # / <model>.json, of the last training on this machine; no output of a stage
 LOCKS = Path("data/locks")  # / <stage>-<name>, held while a stage runs; no output of a stage
 HISTORY = Path("metrics/history")  # / <model>.csv
+CODECS = Path("data/codecs")  # / <dataset>
 EVALUATED = Path("data/evaluated")  # / <model>
 METRICS = Path("metrics")  # / val or test / <model>.json
 PLOTS = Path("plots")  # / <model>, and / reports / <group>.png

@@ -1,12 +1,9 @@
 """JPEG at the bytes of another file: what everybody has, to compare a model with."""
 
-from io import BytesIO
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
-
 from hourglass.data.prepared import Bytes
+from hourglass.image_codecs.formats import JPEG, decode
 
 BEST = 100  # quality
 
@@ -33,22 +30,14 @@ def jpeg_within(pixels: Bytes, limit: int) -> Jpeg:
     The quality is searched by halves, as the bytes grow with it but for a few. Where even the smallest file has more
     bytes, it is that one.
     """
-    image = Image.fromarray(pixels)
     low, high = 0, BEST  # `low` fits, or is 0; qualities above `high` do not fit
-    best = _file(image, 1)
+    best = JPEG.encode(pixels, 1)
     fits = len(best) <= limit
     while low < high and fits:
         middle = (low + high + 1) // 2
-        data = _file(image, middle)
+        data = JPEG.encode(pixels, middle)
         if len(data) <= limit:
             low, best = middle, data
         else:
             high = middle - 1
-    with Image.open(BytesIO(best)) as decoded:
-        return Jpeg(max(1, low), len(best), np.asarray(decoded), fits)
-
-
-def _file(image: Image.Image, quality: int) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=quality, optimize=True)
-    return buffer.getvalue()
+    return Jpeg(max(1, low), len(best), decode(best, color=pixels.ndim == 3), fits)
