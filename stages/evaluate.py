@@ -9,6 +9,10 @@ scores.csv            index and a column for each metric, a row an image; val_sc
 summary.json          of each metric on test and val: mean, std, interval, worst_5_percent; and means by class
 pca_*                 the same of the model's twin, PCA of as many numbers: reconstructions, latents, scores
 curve.csv             codec,bits,bytes,psnr_db,ssim: files of the model and its twin, from few bits a number to many
+worth.json            of its latents: accuracy of classifiers, neighborhoods, and why something was left out
+projection.csv        index,pca_1,pca_2,tsne_1,tsne_2: latents in two dimensions
+likelihood.json       of a variational autoencoder, see hourglass/inference/likelihood.py
+config.json           how the network was made, trained and computed
 seeds.csv             seed and the mean of each metric, a row a seed; if the model was trained with several
 about.json            what it is, how large it and its files are, and what was left out and why
 files.json            of test and val: bytes of an image in a file of all, PSNR and SSIM of what comes out of it
@@ -45,6 +49,8 @@ from hourglass.metrics.scores import mean, tracked
 from hourglass.networks.base.autoencoder import Autoencoder
 from stages.paths import CHECKPOINTS, EVALUATED, LOCKS, METRICS, MODELS, PARAMS, PREPARED, TRAINED, remedy
 
+KEPT = ("network", "training", "computed", "seeds", "versions")  # of config.json, what a report says of a training
+
 
 def main(name: str) -> None:
     """Score one trained model, keep its reconstructions and latents of the test split, and pack it as a codec."""
@@ -68,6 +74,7 @@ def main(name: str) -> None:
         write_table(folder / "labels.csv", table.loc[table["split"] == "test", ["index", "label", "source"]])
         if len(seeds := config.get("seeds", [0])) > 1:  # there were none in the configs of earlier commits
             write_seeds(folder / "seeds.csv", name, mean(result.test), seeds, splits["test"], device)
+        write_json(folder / "config.json", {key: config[key] for key in KEPT if key in config})
         write_sums(folder)
     with whole_folder(MODELS / name) as folder:
         coding = result.coding

@@ -17,7 +17,6 @@ CODECS = Path("data/codecs")  # / <dataset>
 EVALUATED = Path("data/evaluated")  # / <model>
 METRICS = Path("metrics")  # / val or test / <model>.json
 PLOTS = Path("plots")  # / <model>, and / reports / <group>.png
-CODECS = Path("data/codecs")  # / <dataset>
 GROUPS = Path("data/groups")  # / <group>
 GROUP_STAGES = Path("groups/dvc.yaml")
 REPORTS = Path("metrics/reports")  # / <group>.md

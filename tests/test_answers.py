@@ -6,59 +6,109 @@ import pytest
 from hourglass.metrics.answers import to_sentences
 from hourglass.metrics.interval import mean_interval
 from hourglass.metrics.paired import mean_difference
-from hourglass.metrics.results import About, Facts, Versus
+from hourglass.metrics.results import Coded, Facts, Statistics, Versus
 from hourglass.metrics.table import Result
 
 
 def result(
-    name: str, val: float, versus: tuple[float, float, float] | None = None, images: int = 100, latent_dim: int = 20
+    name: str,
+    val: float,
+    versus: tuple[float, float, float] | None = None,
+    images: int = 100,
+    latent_dim: int = 20,
+    same_bytes: dict[str, float] | None = None,
 ) -> Result:
     """Return a model, PCA if that is its name."""
-    family = "pca" if name == "pca" else "dense"
-    about = About("frey", family, latent_dim, 9, 60, bits=8, tile=None, left_out={})
-    twin = Versus("pca", *versus) if versus else None
-    return Result(name, Facts(about, "by image", images, {"psnr_db": val + 1}, {"psnr_db": val}, twin, None, []))
+    test, validation = ({"psnr_db": Statistics(mean, 1, mean - 0.1, mean + 0.1, mean - 2)} for mean in (val + 1, val))
+    facts = Facts(
+        dataset="frey",
+        family="pca" if name == "pca" else "dense",
+        latent_dim=latent_dim,
+        bytes_per_image=9,
+        compression_ratio=60,
+        bits=8,
+        tile=None,
+        left_out={"pca": "of too few images"},
+        weights=1000,
+        split="by image",
+        images=images,
+        test=test,
+        val=validation,
+        classes={},
+        versus_pca=Versus(27, *versus) if versus else None,
+        coded=Coded(9.25, val + 0.9),
+        same_bytes=same_bytes or {},
+        seeds=None,
+        worth={},
+        likelihood=None,
+        config={},
+        pictures=[],
+    )
+    return Result(name, facts)
 
 
 PCA = result("pca", 27)
+FILES = "Its files, 9.25 bytes an image, have {:.1f} dB; no image codec has files as small."
 
 
 @pytest.mark.parametrize(
     ("results", "said"),
     [
-        ([result("a", 31, (5, 4.9, 5.2)), PCA], "frey, 20 numbers: `a`, 32.0 dB, 5.0 dB above PCA [4.9, 5.2]."),
+        ([result("a", 31, (5, 4.9, 5.2)), PCA], ["`a`, 32.0 dB, 5.0 dB above PCA [4.9, 5.2].", FILES.format(31.9)]),
         (
             [result("a", 28, (0.1, -0.2, 0.4)), PCA],
-            "frey, 20 numbers: `a`, 29.0 dB, not told apart from PCA: +0.1 dB [-0.2, 0.4].",
+            ["`a`, 29.0 dB, not told apart from PCA: +0.1 dB [-0.2, 0.4].", FILES.format(28.9)],
         ),
         (
             [result("a", 28, (-0.5, -0.7, -0.3)), PCA],
-            "frey, 20 numbers: `a`, 29.0 dB, 0.5 dB below PCA [-0.7, -0.3] on the test images: use `pca`.",
+            ["`a`, 29.0 dB, 0.5 dB below PCA [-0.7, -0.3] on the test images: use PCA.", FILES.format(28.9)],
         ),
         (
             [result("a", 25, (-2, -3, -1)), result("b", 26, (-1, -2, 1)), PCA],
-            "frey, 20 numbers: PCA, `pca`, 28.0 dB: no network is better on the validation images. PCA is better than "
-            "`a` by 2.0 dB.",
+            [
+                "PCA, `pca`, 28.0 dB; no network is better on the validation images.",
+                FILES.format(27.9),
+                "PCA is better than `a` by 2.0 dB.",
+            ],
         ),
         (
-            [result("a", 31, (5, 4.9, 5.2)), result("b", 25, (-2, -3, -1)), PCA],
-            "frey, 20 numbers: `a`, 32.0 dB, 5.0 dB above PCA [4.9, 5.2]. PCA is better than `b` by 2.0 dB.",
+            [result("a", 31, (5, 4.9, 5.2)), result("b", 25, (-2, -3, -1))],
+            ["`a`, 32.0 dB, 5.0 dB above PCA [4.9, 5.2].", FILES.format(31.9), "PCA is better than `b` by 2.0 dB."],
         ),
         (
             [result("a", 31), result("b", 25)],
-            "frey, 20 numbers: `a`, 32.0 dB, the best on the validation images; no PCA of as many numbers.",
+            ["`a`, 32.0 dB; no PCA of as many numbers: of too few images.", FILES.format(31.9)],
         ),
-        ([result("a", 31)], "frey, 20 numbers: `a`, 32.0 dB; no PCA of as many numbers is in this group."),
-        ([PCA], "frey, 20 numbers: `pca`, 28.0 dB; PCA alone is in this group."),
+        ([PCA], ["PCA, `pca`, 28.0 dB; PCA alone is in this group.", FILES.format(27.9)]),
         (
-            [result("pca", 27, images=29, latent_dim=1)],
-            "frey, 1 number: `pca`, 28.0 dB; PCA alone is in this group. Of 29 test images: a small sample.",
+            [result("pca", 27, images=29)],
+            [
+                "PCA, `pca`, 28.0 dB; PCA alone is in this group.",
+                FILES.format(27.9),
+                "Of 29 test images: a small sample.",
+            ],
         ),
     ],
 )
-def test_what_is_said_of_one_size(results: list[Result], said: str) -> None:
-    assert to_sentences(results) == [said]
-    assert to_sentences(results[::-1]) == [said]
+def test_what_is_said_of_one_size(results: list[Result], said: list[str]) -> None:
+    expected = ["frey, 20 numbers: " + " ".join(said)]
+    assert to_sentences(results) == expected
+    assert to_sentences(results[::-1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("same_bytes", "said"),
+    [
+        ({"JPEG": 24.1, "WebP": 26}, "at as many bytes JPEG 24.1 dB, WebP 26.0 dB."),
+        ({"JPEG": 24.1, "JPEG sheet": 28.2, "WebP": 26}, "at as many bytes JPEG 28.2 dB, WebP 26.0 dB."),
+        ({"JPEG": 24.1, "AVIF": 32}, "at as many bytes JPEG 24.1 dB, AVIF 32.0 dB: AVIF is better."),
+        ({"AVIF": 31.8, "PNG": 88, "WebP lossless sheet": 88, "PCA": 33}, "at as many bytes AVIF 31.8 dB."),
+        ({"PCA": 40, "PNG": 88}, "no image codec has files as small."),
+    ],
+)
+def test_image_codecs_are_compared_at_the_bytes_of_the_files(same_bytes: dict[str, float], said: str) -> None:
+    (sentence,) = to_sentences([result("a", 31, (5, 4.9, 5.2), same_bytes=same_bytes)])
+    assert sentence.endswith(f"Its files, 9.25 bytes an image, have 31.9 dB; {said}")
 
 
 def test_the_validation_images_choose() -> None:
@@ -68,8 +118,8 @@ def test_the_validation_images_choose() -> None:
 
 
 def test_every_size_has_a_sentence() -> None:
-    sentences = to_sentences([result("a", 30, latent_dim=40), result("b", 30, latent_dim=5)])
-    assert [sentence.split(":")[0] for sentence in sentences] == ["frey, 5 numbers", "frey, 40 numbers"]
+    sentences = to_sentences([result("a", 30, latent_dim=40), result("b", 30, latent_dim=1)])
+    assert [sentence.split(":")[0] for sentence in sentences] == ["frey, 1 number", "frey, 40 numbers"]
 
 
 def test_intervals_of_differences_cover_what_they_say() -> None:

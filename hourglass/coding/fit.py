@@ -14,7 +14,6 @@ from hourglass.data.prepared import Images
 from hourglass.data.spread import spread_out
 from hourglass.inference.batches import batches
 from hourglass.metrics.quality import psnr_db
-from hourglass.metrics.sample import spread_out
 from hourglass.networks.base.autoencoder import Autoencoder
 
 SAMPLE = 8192  # training images whose latents the distributions are fitted to, at most

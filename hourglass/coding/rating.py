@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from hourglass.arrays.spread import spread
 from hourglass.coding.file import MAX_VALUES, ModelId, read, write
 from hourglass.coding.fit import decoded_batches
 from hourglass.coding.quantizer import MIN_BITS, Latents, Quantizer
 from hourglass.data.prepared import Images
-from hourglass.metrics.sample import curve_sample
+from hourglass.data.spread import CODED, spread_out
 from hourglass.metrics.scores import join, mean, score
 from hourglass.networks.base.autoencoder import Autoencoder
 
@@ -45,11 +46,10 @@ def rate_curve(
 ) -> pd.DataFrame:
     """Return the rate and the distortion of the files of a model: a row for each number of bits up to `most`.
 
-    Columns: bits, and what `file_scores` returns, of the images that `hourglass.metrics.sample` chooses among uint8
-    images (N, C, H, W) with `latents` (N, D).
+    Columns: bits, and what `file_scores` returns, of at most 256 of the uint8 images (N, C, H, W) with `latents`
+    (N, D): of the same images as image codecs are measured on.
     """
-    chosen = curve_sample(images)
-    few = np.stack([images[index] for index in chosen.tolist()])
+    few, chosen = spread_out(images, CODED), spread(len(images), CODED)
     settings = range(MIN_BITS, most + 1)
     rows = [file_scores(network, quantizer, bits, latents[chosen], few, device) for bits in settings]
     return pd.DataFrame(rows, index=pd.Index(settings, name="bits")).reset_index()

@@ -13,10 +13,12 @@ from hourglass.coding.fit import Coding, fit_coding
 from hourglass.coding.rating import file_scores, rate_curve
 from hourglass.console.errors import UserError
 from hourglass.data.tables import write_table
+from hourglass.evaluation.latents import describe_latents
 from hourglass.evaluation.subject import Subject
 from hourglass.evaluation.twin import rate_twin
 from hourglass.files import write_json
 from hourglass.inference.generate import generate
+from hourglass.inference.likelihood import likelihood
 from hourglass.inference.rating import encode_and_score, rate
 from hourglass.metrics.scores import Scores, left_out, shortened, to_table
 from hourglass.metrics.summary import by_class, summarize
@@ -58,17 +60,19 @@ def evaluate(folder: Path, subject: Subject) -> Evaluation:
     write_scores(folder, scores, val_scores, subject.labels_of("test"))
     most = coding.bits + BEYOND
     curves = {"model": rate_curve(network, coding.quantizer, most, latents, subject.test, device)}
-    without = left_out(network.image_shape)
+    without, twin = left_out(network.image_shape), None
     if subject.family != BASELINE:
         try:
             twin = rate_twin(folder, subject, most)
             curves["pca"] = twin.curve
         except UserError as error:
             without["pca"] = str(error)
+    describe_latents(folder, subject, latents, twin)
     write_table(folder / "curve.csv", pd.concat(curves, names=["codec", "row"]).reset_index("codec"))
     write_json(folder / "about.json", about(subject, coding.bits, stored["test"]["bytes"], without))
     if isinstance(network, Generative):
         generate(folder, network, subject.test, torch.from_numpy(latents), device)
+        write_json(folder / "likelihood.json", likelihood(network, subject.train, subject.test, device))
     return Evaluation(coding, scores, val_scores, stored["test"])
 
 

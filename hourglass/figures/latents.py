@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from hourglass.figures.evaluated import Evaluated, spread
+from hourglass.arrays.spread import spread
+from hourglass.figures.evaluated import Evaluated
 from hourglass.figures.style import BLUE, CLASS_COLORS, CLASS_MARKERS, new_figure
 from hourglass.natural import natural_key
 

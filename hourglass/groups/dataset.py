@@ -64,8 +64,9 @@ def write_generated(folder: Path, model: Evaluated) -> None:
     """Write what a generative model makes of latents that come from no image, if it is one."""
     for kind in ("samples", "variations"):
         if model.has(f"{kind}.npy"):
-            images = open_array(model.folder / f"{kind}.npy", np.uint8, None, model.again)
-            write_grid(folder / kind / f"{model.name}.png", images if kind == "variations" else images[None])
+            shape = (None,) * (5 if kind == "variations" else 4)
+            images = open_array(model.folder / f"{kind}.npy", np.uint8, shape, model.again)
+            write_grid(folder / kind / f"{model.name}.png", images.reshape(-1, *images.shape[-4:]))
     if model.has("variations.npy"):
         about = read_json(model.folder / "variations.json", Varied, model.again)
         write_json(folder / "variations" / f"{model.name}.json", asdict(about))

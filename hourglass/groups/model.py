@@ -1,6 +1,6 @@
 """What the stages left of one model."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from hourglass.console.errors import UserError
 from hourglass.data.documents import read_json
 from hourglass.data.prepared import open_array
 from hourglass.data.sums import check_sums
-from hourglass.data.tables import read_table, require_rows
+from hourglass.data.tables import read_table
 from hourglass.files import rounded
-from hourglass.groups.rates import of_model, psnr_at
+from hourglass.groups.rates import of_model, psnr_at, setting
 from hourglass.metrics.paired import mean_difference
-from hourglass.metrics.results import About, Facts, Files, Meta, Spread, Summary, Versus
+from hourglass.metrics.results import About, Coded, Facts, Meta, Spread, Summary, Versus
 
 Bytes = NDArray[np.uint8]
 
@@ -80,11 +80,11 @@ def facts_of(model: Evaluated, meta: Meta, codecs: pd.DataFrame, pictures: list[
     """
     again, folder = model.again, model.folder
     summary = read_json(folder / "summary.json", Summary, again)
-    stored = read_json(folder / "files.json", dict[str, Files], again)["test"]
-    psnr = model.psnr()
-    curves = {str(codec): curve for codec, curve in codecs.groupby("codec")}
-    curves |= {"PCA": curve for kind, curve in model.curve().groupby("kind") if kind == "pca"}
-    reached = {codec: psnr_at(curve, model.about.bytes_per_image) for codec, curve in curves.items()}
+    psnr, curves = model.psnr(), model.curve()
+    point = curves[(curves["kind"] == "model") & (curves["setting"] == setting(model.about.bits))].iloc[0]
+    twin = curves[curves["kind"] == "pca"]
+    others = {str(codec): curve for codec, curve in codecs.groupby("codec")} | ({"PCA": twin} if len(twin) else {})
+    reached = {codec: psnr_at(curve, point["bytes"]) for codec, curve in others.items()}
     about = {field.name: getattr(model.about, field.name) for field in fields(About)}
     return Facts(
         **about,
@@ -94,7 +94,7 @@ def facts_of(model: Evaluated, meta: Meta, codecs: pd.DataFrame, pictures: list[
         val=summary.val,
         classes=summary.classes,
         versus_pca=against_twin(model, psnr) if model.has("pca_scores.csv") else None,
-        file_psnr_db=stored.psnr_db,
+        coded=Coded(float(point["bytes"]), float(point["psnr_db"])),
         same_bytes={codec: value for codec, value in reached.items() if value is not None},
         seeds=spread_of_seeds(model) if model.has("seeds.csv") else None,
         worth=read_json(folder / "worth.json", dict[str, Any], again),

@@ -8,7 +8,7 @@ from hourglass.metrics.bd_rate import bd_rate
 
 COLUMNS = ["dataset", "codec", "kind", "setting", "bytes", "psnr_db", "ssim"]
 BD_COLUMNS = ["dataset", "model", "against", "bd_rate_percent"]
-LOSSLESS = "PNG"
+LOSSLESS = "PNG|lossless"
 
 
 def of_model(name: str, dataset: str, latent_dim: int, curve: pd.DataFrame) -> pd.DataFrame:
@@ -18,12 +18,17 @@ def of_model(name: str, dataset: str, latent_dim: int, curve: pd.DataFrame) -> p
         dataset=dataset,
         kind=curve["codec"],
         codec=curve["codec"].map(titles),
-        setting=curve["bits"].map("{} bits".format),
+        setting=curve["bits"].map(setting),
     ).reindex(columns=COLUMNS)
 
 
+def setting(bits: int) -> str:
+    """Return what the column `setting` says of files with so many bits a number."""
+    return f"{bits} bits"
+
+
 def psnr_at(curve: pd.DataFrame, size: float) -> float | None:
-    """Return the PSNR in dB of a curve at `size` bytes, between the points of a logarithmic axis; None outside of it."""
+    """Return the PSNR in dB of a curve at `size` bytes, along a logarithmic axis; None where it has no such files."""
     points = curve.sort_values("bytes")
     if not points["bytes"].min() <= size <= points["bytes"].max():
         return None
@@ -32,7 +37,7 @@ def psnr_at(curve: pd.DataFrame, size: float) -> float | None:
 
 def of_codecs(dataset: str, curves: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of image codecs, of what `codecs` writes into curves.csv."""
-    lossless = curves["codec"].str.startswith(LOSSLESS)
+    lossless = curves["codec"].str.contains(LOSSLESS)
     return curves.assign(
         dataset=dataset,
         kind=lossless.map({True: "lossless", False: "image codec"}),

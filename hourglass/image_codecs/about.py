@@ -6,8 +6,9 @@ import PIL
 from PIL import features
 
 from hourglass.data.prepared import Images
+from hourglass.data.spread import CODED
 from hourglass.image_codecs.formats import ImageCodec
-from hourglass.image_codecs.sweep import BLOCK, IMAGES, RGB, SCORES, Way, grid
+from hourglass.image_codecs.sweep import BLOCK, RGB, SCORES, Way, grid
 from hourglass.metrics.quality import METRICS
 
 HEADER = (
@@ -23,7 +24,7 @@ def about(images: Images, stored: Sequence[Way], left_out: Mapping[str, str]) ->
         stored: How they were stored.
         left_out: How they were not, and why.
     """
-    image_shape, count = images.shape[1:], min(len(images), IMAGES)
+    image_shape, count = images.shape[1:], min(len(images), CODED)
     reasons = {score: METRICS[score].why_not(image_shape) for score in SCORES}
     rows, columns = grid(count)
     return {

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hourglass.arrays.spread import spread
 from hourglass.console.progress import progress
 from hourglass.data.prepared import Bytes, Images
-from hourglass.data.spread import spread_indices
+from hourglass.data.spread import CODED
 from hourglass.image_codecs.formats import CODECS, ImageCodec, decode
 from hourglass.metrics.quality import METRICS
 
-IMAGES = 256  # of a split, at most
 SCORES = ("psnr_db", "ssim")
 TINY = 64 * 64  # pixels of an image; above it a header matters less
 BLOCK, GRAY = 8, 128  # side of a picture in pixels, and the value of all of them
@@ -50,7 +50,7 @@ def ways(images: int, image_shape: tuple[int, ...]) -> tuple[list[Way], dict[str
     for name, codec in CODECS.items():
         forms = {name: (height, width)}
         if height * width <= TINY:
-            rows, columns = grid(min(images, IMAGES))
+            rows, columns = grid(min(images, CODED))
             forms[f"{name} sheet"] = rows * height, columns * width
         for form, size in forms.items():
             if reason := codec.why_not(*size):
@@ -69,7 +69,7 @@ def sweep(images: Images, stored: Sequence[Way]) -> list[Row]:
         images: uint8 (N, C, H, W), of which at most 256 are taken, at equal distances.
         stored: How.
     """
-    chosen = spread_indices(len(images), IMAGES)
+    chosen = np.array(spread(len(images), CODED))
     settings = [(way, quality) for way in stored for quality in way.codec.qualities]
     with progress(len(chosen) * len(settings), "encode", "image") as bar:
         return [measure(*setting, images, chosen, bar.update) for setting in settings]

@@ -1,17 +1,18 @@
-"""What the scores of a group say, in words: which model to use for a data set, and whether it is worth it over PCA.
+"""What the scores of a group say, in words: which model to use for a data set, and whether it is worth it.
 
-The validation images choose, the test images say how good the choice is, and "better" is said only where the interval
-of the difference, image by image, excludes zero.
+The validation images choose, the test images say how good the choice is, and "better" than PCA is said only where the
+interval of the difference, image by image, excludes zero.
 """
 
 from collections.abc import Iterator
 from itertools import groupby
 
-from hourglass.metrics.results import Versus
+from hourglass.metrics.results import Facts, Versus
 from hourglass.metrics.table import Result
 
 CHOOSES = "psnr_db"
 FEW = 30  # test images; of fewer a mean says little
+NO_IMAGE_CODEC = ("PCA", "PNG", "WebP lossless")  # in `same_bytes`
 
 
 def to_sentences(results: list[Result]) -> list[str]:
@@ -20,38 +21,61 @@ def to_sentences(results: list[Result]) -> list[str]:
     return [" ".join(_sentences(list(of_size))) for _, of_size in groupby(ordered, key=_size)]
 
 
+def best_of(results: list[Result]) -> Result:
+    """Return the model that the validation images choose; of equal ones PCA, which is simpler."""
+    return max(results, key=lambda one: (one.facts.val[CHOOSES].mean, one.is_baseline, one.name))
+
+
 def _size(result: Result) -> tuple[str, int]:
-    return result.dataset, result.facts.about.latent_dim
+    return result.dataset, result.facts.latent_dim
 
 
 def _sentences(results: list[Result]) -> Iterator[str]:
     """Yield what is said of models of one data set and size."""
     dataset, latent_dim = _size(results[0])
-    numbers = f"{latent_dim:,} number{'' if latent_dim == 1 else 's'}"
-    best = max(results, key=lambda result: (result.facts.val.get(CHOOSES, -1), result.is_baseline, result.name))
-    score = f"`{best.name}`, {best.facts.test.get(CHOOSES, float('nan')):.1f} dB"
-    versus = best.facts.versus
-    if len(results) == 1:
-        only = "PCA alone is in this group" if best.is_baseline else "no PCA of as many numbers is in this group"
-        yield f"{dataset}, {numbers}: {score}; {only}."
-    elif best.is_baseline:
-        yield f"{dataset}, {numbers}: PCA, {score}: no network is better on the validation images."
+    best = best_of(results)
+    facts, versus = best.facts, best.facts.versus_pca
+    start = f"{dataset}, {latent_dim:,} number{'' if latent_dim == 1 else 's'}"
+    score = f"`{best.name}`, {facts.test[CHOOSES].mean:.1f} dB"
+    if best.is_baseline:
+        alone = "PCA alone is in this group" if len(results) == 1 else "no network is better on the validation images"
+        yield f"{start}: PCA, {score}; {alone}."
     elif versus is None:
-        yield f"{dataset}, {numbers}: {score}, the best on the validation images; no PCA of as many numbers."
+        yield f"{start}: {score}; no PCA of as many numbers: {facts.left_out.get('pca', 'not computed')}."
     else:
-        yield f"{dataset}, {numbers}: {score}, {_against(versus)}."
-    others = [(one.name, one.facts.versus) for one in results if one is not best and one.facts.versus]
+        yield f"{start}: {score}, {_against_pca(versus)}."
+    yield _against_files(facts)
+    others = [(one.name, one.facts.versus_pca) for one in results if one is not best and one.facts.versus_pca]
     if worse := [f"`{name}` by {-other.mean:.1f} dB" for name, other in others if other.high < 0]:
         yield f"PCA is better than {', '.join(worse)}."
-    if (count := best.facts.images) < FEW:
+    if (count := facts.images) < FEW:
         yield f"Of {count} test image{'' if count == 1 else 's'}: a small sample."
 
 
-def _against(versus: Versus) -> str:
-    """Return how a model compares with PCA, `twin`."""
+def _against_pca(versus: Versus) -> str:
+    """Return how a model compares with PCA of as many numbers."""
     interval = f"[{versus.low:.1f}, {versus.high:.1f}]"
     if versus.low > 0:
         return f"{versus.mean:.1f} dB above PCA {interval}"
     if versus.high < 0:
-        return f"{-versus.mean:.1f} dB below PCA {interval} on the test images: use `{versus.twin}`"
+        return f"{-versus.mean:.1f} dB below PCA {interval} on the test images: use PCA"
     return f"not told apart from PCA: {versus.mean:+.1f} dB {interval}"
+
+
+def _against_files(facts: Facts) -> str:
+    """Return how a model's files compare with those of image codecs of as many bytes.
+
+    The images of a sheet are all in one file, as those of the model are; of a codec with both the better one counts.
+    """
+    reached: dict[str, float] = {}
+    for form, value in facts.same_bytes.items():
+        codec = form.removesuffix(" sheet")
+        if codec not in NO_IMAGE_CODEC:
+            reached[codec] = max(value, reached.get(codec, value))
+    start = f"Its files, {facts.coded.bytes:.4g} bytes an image, have {facts.coded.psnr_db:.1f} dB"
+    if not reached:
+        return f"{start}; no image codec has files as small."
+    listed = ", ".join(f"{codec} {value:.1f} dB" for codec, value in reached.items())
+    first = max(reached, key=lambda codec: (reached[codec], codec))
+    verdict = f": {first} is better" if reached[first] > facts.coded.psnr_db else ""
+    return f"{start}; at as many bytes {listed}{verdict}."

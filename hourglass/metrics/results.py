@@ -53,7 +53,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Summary:
-    """data/evaluated/<model>/summary.json: metric -> how it is spread, and class -> metric -> mean on the test split."""
+    """data/evaluated/<model>/summary.json: how each metric is spread, and its mean by class on the test split."""
 
     test: Mapping[str, Statistics]
     val: Mapping[str, Statistics]
@@ -106,6 +106,14 @@ class Versus:
 
 
 @dataclass(frozen=True)
+class Coded:
+    """What a model's files are: bytes of an image, and the mean PSNR of what comes out, of some test images."""
+
+    bytes: Positive
+    psnr_db: Finite
+
+
+@dataclass(frozen=True)
 class Facts(About):
     """What data/groups/<group>/facts.json has of each model, besides what about.json has.
 
@@ -116,8 +124,9 @@ class Facts(About):
         val: Scores on the validation split, by which models are chosen.
         classes: Class -> metric -> mean on the test split.
         versus_pca: Against its twin, None where it has none, as PCA itself.
-        file_psnr_db: The mean PSNR of what comes out of its files.
-        same_bytes: Codec -> its mean PSNR at as many bytes as the model's files have, where it has files of that size.
+        coded: Its files, of the same test images as those of image codecs.
+        same_bytes: Codec -> its mean PSNR at as many bytes as those have, where it has files of that size; PCA: the
+            twin's files.
         seeds: Their spread over several seeds, None for one seed.
         worth: What the latents are worth beside the compression.
         likelihood: Of a generative family: its bounds, None of any other.
@@ -131,21 +140,13 @@ class Facts(About):
     val: Mapping[str, Statistics]
     classes: Mapping[str, Means]
     versus_pca: Versus | None
-    file_psnr_db: Finite
+    coded: Coded
     same_bytes: Mapping[str, Finite]
     seeds: Spread | None
     worth: Mapping[str, Any]
     likelihood: Mapping[str, Any] | None
     config: Mapping[str, Any]
     pictures: list[Text]
-
-
-@dataclass(frozen=True)
-class Files:
-    """What data/evaluated/<model>/files.json has of each split."""
-
-    bytes: Positive
-    psnr_db: Finite
 
 
 @dataclass(frozen=True)

@@ -36,17 +36,18 @@ class Result:
     @property
     def dataset(self) -> str:
         """The name of its data set."""
-        return self.facts.about.dataset
+        return self.facts.dataset
 
     @property
     def is_baseline(self) -> bool:
         """Whether it is what all others are compared with."""
-        return self.facts.about.family == BASELINE
+        return self.facts.family == BASELINE
 
     @property
     def scores(self) -> Mapping[str, float]:
         """Its scores on the test split by metric, the mean over all seeds if there are several."""
-        return self.facts.test | (dict(self.facts.seeds.mean) if self.facts.seeds else {})
+        means = {metric: score.mean for metric, score in self.facts.test.items()}
+        return means | (dict(self.facts.seeds.mean) if self.facts.seeds else {})
 
     @property
     def deviations(self) -> Mapping[str, float]:
@@ -56,7 +57,7 @@ class Result:
     @property
     def order(self) -> tuple[str, bool, int, str]:
         """Its place among others: by data set, baselines first, then by size."""
-        return self.dataset, not self.is_baseline, self.facts.about.latent_dim, self.name
+        return self.dataset, not self.is_baseline, self.facts.latent_dim, self.name
 
 
 def to_markdown(results: list[Result]) -> str:
@@ -73,7 +74,7 @@ def to_markdown(results: list[Result]) -> str:
 def _rows(result: Result) -> Iterator[dict[str, str]]:
     """Yield the cells of one model by their headings, and those of what was published for it."""
     columns = {key: metric for key, metric in METRICS.items() if metric.column}
-    about = result.facts.about
+    about = result.facts
     sizes = {"latent": f"{about.latent_dim}", "ratio": f"{about.compression_ratio:.1f}"}
     scores = {metric.label: _score(result, key, metric.format) for key, metric in columns.items()}
     yield {"data set": result.dataset, "model": result.name} | sizes | scores
@@ -102,7 +103,7 @@ def _notes(result: Result) -> Iterator[str]:
         yield f"published {', '.join(figures) or 'without figures'}: {result.source}."
     if seeds := result.facts.seeds:
         yield f"mean ± standard deviation over {seeds.count} seeds; metrics/test/ and the pictures are of the first."
-    for key, reason in result.facts.about.left_out.items():
+    for key, reason in result.facts.left_out.items():
         if key in METRICS and METRICS[key].column:
             yield f"no {METRICS[key].label}: {reason}."
     if result.note:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hourglass.config.document import Params
 from hourglass.files import whole_file
-from stages.paths import EVALUATED, GROUPS, METRICS, PLOTS, PREPARED
+from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, PLOTS, PREPARED
 
 HEADER = """\
 # Generated from the `group` of every model in params.yaml by `python -m stages.check`: edit there, not here.
@@ -18,10 +18,14 @@ HEADER = """\
 stages:
 """
 CODE = (
+    "hourglass/arrays/spread.py",
     "hourglass/data/documents.py",
+    "hourglass/data/prepared.py",
     "hourglass/data/sums.py",
     "hourglass/data/tables.py",
     "hourglass/files.py",
+    "hourglass/groups",
+    "hourglass/metrics/bd_rate.py",
     "hourglass/metrics/interval.py",
     "hourglass/metrics/paired.py",
     "hourglass/metrics/results.py",
@@ -55,11 +59,13 @@ def stage(group: str, models: dict[str, str]) -> str:
         path
         for model, dataset in models.items()
         for path in (
+            CODECS / dataset,
             EVALUATED / model,
-            METRICS / "test" / f"{model}.json",
-            METRICS / "val" / f"{model}.json",
+            HISTORY / f"{model}.csv",
             PLOTS / model,
             PREPARED / dataset / "meta.json",
+            PREPARED / dataset / "preview.png",
+            PREPARED / dataset / "test",
         )
     }
     lines = [
@@ -70,7 +76,7 @@ def stage(group: str, models: dict[str, str]) -> str:
         "    deps:",
         *(f"      - {path}" for path in sorted([*CODE, *(path.as_posix() for path in files)])),
         "    outs:",
-        f"      - {(GROUPS / group).as_posix()}.json",
+        f"      - {(GROUPS / group).as_posix()}",
     ]
     return "\n".join(lines) + "\n"
 
