@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hourglass.arrays.spread import spread_out
 from hourglass.coding.quantizer import MAX_BITS, MIN_BITS, Latents, Quantizer, Values
 from hourglass.data.prepared import Images
 from hourglass.inference.batches import batches
@@ -57,13 +58,6 @@ def choose_bits(network: Autoencoder, quantizer: Quantizer, val: Images, device:
         else:
             low = middle + 1
     return low
-
-
-def spread_out(images: Images, count: int) -> Images:
-    """Return at most `count` of the images, at equal distances."""
-    if len(images) <= count:
-        return images
-    return np.stack([images[index] for index in np.arange(count) * len(images) // count])
 
 
 @torch.no_grad()

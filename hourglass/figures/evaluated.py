@@ -80,8 +80,3 @@ class Evaluated:
         """Return the score of one image as text: SSIM, or MSE where the images are too small for that."""
         metric = "ssim" if "ssim" in self.scores else "mse"
         return f"{metric.upper()} {self.scores[metric].iloc[index]:.3f}"
-
-
-def spread(count: int, most: int) -> list[int]:
-    """Choose at most `most` indices below `count`, evenly spaced."""
-    return [index * count // min(most, count) for index in range(min(most, count))]

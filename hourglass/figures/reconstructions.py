@@ -2,7 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from hourglass.figures.evaluated import Evaluated, spread
+from hourglass.arrays.spread import spread
+from hourglass.figures.evaluated import Evaluated
 from hourglass.figures.style import ERROR_LIMIT, draw_error, new_figure, show_image
 
 COLUMNS = 12  # images
