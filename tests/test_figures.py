@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from hourglass.arrays.principal_axes import plane, principal_coordinates
 from hourglass.console.errors import UserError
 from hourglass.figures import latents, reconstructions, training, variations, whole
 from hourglass.figures.comparison import Bar, draw_comparison
-from hourglass.figures.evaluated import Evaluated, Generated, spread
+from hourglass.figures.evaluated import Evaluated, Generated
 from hourglass.figures.rows import draw_rows, mosaic
 from hourglass.figures.style import save
 from stages.plot import drawings, read_history
@@ -85,28 +86,9 @@ def test_figures_are_left_out_where_they_do_not_apply() -> None:
     assert not drawn & {"training", "whole", "samples", "variations", "interpolation"}
 
 
-def test_chosen_images_are_spread_over_the_whole_split() -> None:
-    assert spread(3, 5) == [0, 1, 2]
-    assert spread(10, 5) == [0, 2, 4, 6, 8]
-
-
-def test_latents_are_projected_on_the_directions_of_most_variance() -> None:
-    values = np.random.default_rng(0).normal(size=(500, 3)) * [1, 10, 5]
-    points, shares = latents.project((values + 100).astype(np.float32))
-    assert points.std(axis=0) == pytest.approx(values.std(axis=0)[[1, 2]], rel=0.05)
-    assert points.mean(axis=0) == pytest.approx([0, 0], abs=1e-3)
-    variance = values.var(axis=0)
-    assert shares == pytest.approx(variance[[1, 2]] / variance.sum(), rel=0.02)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 1), (7, 1)])
-def test_few_images_and_few_numbers_can_be_projected(shape: tuple[int, int]) -> None:
-    assert latents.project(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))[0].shape == (shape[0], 2)
-
-
 def test_a_latent_stands_with_the_label_of_its_image() -> None:
     model = evaluated((6, 1, 8, 8), classes=3)
-    points, _ = latents.project(model.latents)
+    points, _ = plane(principal_coordinates(model.latents)[0])
     figure = latents.draw(model)
     drawn = {dots.get_label(): np.asarray(dots.get_offsets()) for dots in figure.axes[0].collections}
     assert sorted(map(str, drawn)) == ["class 0", "class 1", "class 2"]

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hourglass.arrays.spread import spread_out
 from hourglass.coding.quantizer import MAX_BITS, MIN_BITS, Latents, Quantizer, Values
 from hourglass.data.prepared import Images
-from hourglass.data.spread import spread_out
 from hourglass.inference.batches import batches
 from hourglass.metrics.quality import psnr_db
 from hourglass.networks.base.autoencoder import Autoencoder

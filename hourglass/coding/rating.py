@@ -4,12 +4,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from hourglass.arrays.spread import spread
+from hourglass.arrays.spread import CODED, spread, spread_out
 from hourglass.coding.file import MAX_VALUES, ModelId, read, write
 from hourglass.coding.fit import decoded_batches
 from hourglass.coding.quantizer import MIN_BITS, Latents, Quantizer
 from hourglass.data.prepared import Images
-from hourglass.data.spread import CODED, spread_out
 from hourglass.metrics.scores import join, mean, score
 from hourglass.networks.base.autoencoder import Autoencoder
 

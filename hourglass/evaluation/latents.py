@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hourglass.arrays.spread import spread
+from hourglass.arrays.spread import spread, spread_out
 from hourglass.coding.fit import encode_images
 from hourglass.coding.quantizer import Latents
 from hourglass.data.prepared import Bytes, Images
-from hourglass.data.spread import spread_out
 from hourglass.data.tables import write_table
 from hourglass.evaluation.subject import Subject
 from hourglass.evaluation.twin import RatedTwin
@@ -34,7 +33,7 @@ def describe_latents(folder: Path, subject: Subject, latents: Latents, twin: Rat
     )
     points, left_out = projection(latents)
     write_table(folder / "projection.csv", points)
-    write_json(folder / "worth.json", values | {"left_out": {**values["left_out"], **left_out}})
+    write_json(folder / "worth.json", values | ({"without": left_out} if left_out else {}))
 
 
 def _flat(images: Images) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hourglass.arrays.principal_axes import Coordinates, plane, principal_coordinates
 from hourglass.arrays.spread import spread
 from hourglass.figures.evaluated import Evaluated
 from hourglass.figures.style import BLUE, CLASS_COLORS, CLASS_MARKERS, new_figure
@@ -15,8 +16,6 @@ from hourglass.natural import natural_key
 
 POINTS = 5000  # latents, at most
 VALUES = 1 << 27  # numbers in those, at most: 1 GiB of float64, of which the projection makes two copies
-
-Points = NDArray[np.float64]
 
 
 def draw(model: Evaluated) -> Figure:
@@ -26,7 +25,8 @@ def draw(model: Evaluated) -> Figure:
     """
     count, latent_dim = model.latents.shape
     rows = model.labels.iloc[spread(count, min(POINTS, max(1, VALUES // latent_dim)))]
-    points, shares = project(model.latents[rows["index"].to_numpy()])
+    coordinates, _ = principal_coordinates(model.latents[rows["index"].to_numpy()])
+    points, shares = plane(coordinates)
     labels = rows["label"].tolist()
     figure = new_figure(7.5, 5.5)
     axis = figure.subplots()
@@ -50,24 +50,7 @@ def positions(sources: "pd.Series[str]") -> list[int] | None:
     return None if found.isna().any() else [int(position) for position in found]
 
 
-def project(latents: NDArray[np.float32]) -> tuple[Points, NDArray[np.float64]]:
-    """Project (N, D) on its two principal components: points (N, 2), and the share of the variance of each, (2,)."""
-    centered = latents.astype(np.float64) - latents.mean(axis=0, dtype=np.float64)
-    # By the smaller of the two products: a latent may have far more numbers than there are images.
-    wide = centered.shape[1] > len(centered)
-    variance, vectors = np.linalg.eigh(centered @ centered.T if wide else centered.T @ centered)
-    # The largest two; a latent of one number, or a single image, has one.
-    variance, vectors = np.maximum(variance[::-1][:2], 0), vectors[:, ::-1][:, :2]
-    points = vectors * np.sqrt(variance) if wide else centered @ vectors
-    # The sign of a component is arbitrary: make the farthest point positive, so that a rerun is the same picture.
-    farthest = np.take_along_axis(points, np.abs(points).argmax(axis=0)[None], axis=0)
-    points = points * np.where(farthest < 0, -1, 1)
-    missing = 2 - points.shape[1]
-    total = max(np.square(centered).sum(), np.finfo(float).tiny)
-    return np.pad(points, [(0, 0), (0, missing)]), np.pad(variance / total, (0, missing))
-
-
-def _scatter_positions(axis: Axes, points: Points, order: Sequence[int] | None) -> None:
+def _scatter_positions(axis: Axes, points: Coordinates, order: Sequence[int] | None) -> None:
     x, y = points.T
     if order is None:
         axis.scatter(x, y, s=14, color=BLUE, alpha=0.7, linewidths=0)
@@ -76,7 +59,7 @@ def _scatter_positions(axis: Axes, points: Points, order: Sequence[int] | None) 
         axis.figure.colorbar(dots, ax=axis, label="position in the file (of a video: the frame)")
 
 
-def _scatter_classes(axis: Axes, points: Points, labels: NDArray[np.str_], classes: Sequence[str]) -> None:
+def _scatter_classes(axis: Axes, points: Coordinates, labels: NDArray[np.str_], classes: Sequence[str]) -> None:
     size = 18 if len(points) < 2000 else 6
     for label, color, marker in zip(classes, CLASS_COLORS, CLASS_MARKERS, strict=False):
         x, y = points[labels == label].T
@@ -84,7 +67,7 @@ def _scatter_classes(axis: Axes, points: Points, labels: NDArray[np.str_], class
     axis.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5), markerscale=max(1, 18 / size) ** 0.5)
 
 
-def _write_labels(axis: Axes, points: Points, labels: Sequence[str]) -> None:
+def _write_labels(axis: Axes, points: Coordinates, labels: Sequence[str]) -> None:
     axis.scatter(points[:, 0], points[:, 1], s=0)  # sets the limits
     for (x, y), label in zip(points, labels, strict=True):
         axis.text(x, y, label, fontsize=7, color=BLUE, ha="center", va="center", alpha=0.8)

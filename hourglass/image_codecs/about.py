@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import PIL
 from PIL import features
 
+from hourglass.arrays.spread import CODED
 from hourglass.data.prepared import Images
-from hourglass.data.spread import CODED
 from hourglass.image_codecs.formats import ImageCodec
 from hourglass.image_codecs.sweep import BLOCK, RGB, SCORES, Way, grid
 from hourglass.metrics.quality import METRICS

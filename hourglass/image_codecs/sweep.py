@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hourglass.arrays.spread import spread
+from hourglass.arrays.spread import CODED, spread
 from hourglass.console.progress import progress
 from hourglass.data.prepared import Bytes, Images
-from hourglass.data.spread import CODED
 from hourglass.image_codecs.formats import CODECS, ImageCodec, decode
 from hourglass.metrics.quality import METRICS
 

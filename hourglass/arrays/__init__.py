@@ -1,0 +1,1 @@
+"""What figures, metrics and inference compute alike of arrays."""
