@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from hourglass.config.document import Params
+from hourglass.config.entries import Model
 from hourglass.console.command import guarded
 from hourglass.console.errors import UserError
 from hourglass.console.lock import only_process
@@ -33,7 +35,7 @@ from hourglass.groups.dataset import card, write_generated, write_pictures, writ
 from hourglass.groups.model import Evaluated, facts_of, read_evaluated
 from hourglass.groups.rates import BD_COLUMNS, bd_rates, of_codecs
 from hourglass.metrics.results import Meta
-from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, PLOTS, PREPARED, remedy
+from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, PARAMS, PLOTS, PREPARED, remedy
 
 
 def main(group: str, names: list[str]) -> None:
@@ -42,6 +44,7 @@ def main(group: str, names: list[str]) -> None:
     datasets: dict[str, list[Evaluated]] = {}
     for model in models:
         datasets.setdefault(model.about.dataset, []).append(model)
+    params = Params.load(PARAMS)
     facts, cards, curves, rates = {}, {}, [], []
     with whole_folder(GROUPS / group) as folder:
         for dataset, of_dataset in sorted(datasets.items()):
@@ -49,7 +52,8 @@ def main(group: str, names: list[str]) -> None:
             codecs = read_codecs(dataset)
             curves.append(codecs)
             for model in of_dataset:
-                facts[model.name] = facts_of(model, meta, codecs, pictures(model.name))
+                recipe = params.keywords(Model, "models", model.name)["training"]
+                facts[model.name] = facts_of(model, meta, codecs, recipe, pictures(model.name))
                 curve = model.curve()
                 curves.append(curve)
                 rates += bd_rates(model.name, curve, codecs)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hourglass.config.messages import shown
 from hourglass.console.errors import UserError
 
-TEXT = ("class", "label", "source", "split")  # columns of names: a class may be called "NA", "null" or "007"
+TEXT = ("class", "codec", "label", "source", "split")  # columns of names: a class may be called "NA", "null" or "007"
 NEVER_EMPTY = ("source", "split")  # of those
 DIGITS = 6  # significant ones; those beyond differ between machines
 

@@ -20,7 +20,6 @@ from hourglass.files import write_json
 from hourglass.inference.generate import generate
 from hourglass.inference.likelihood import likelihood
 from hourglass.inference.rating import encode_and_score, rate
-from hourglass.inference.realism import frechet_distances
 from hourglass.metrics.scores import Scores, left_out, shortened, to_table
 from hourglass.metrics.summary import by_class, summarize
 from hourglass.networks.base.autoencoder import Generative
@@ -73,7 +72,7 @@ def evaluate(folder: Path, subject: Subject) -> Evaluation:
     write_json(folder / "about.json", about(subject, coding.bits, stored["test"]["bytes"], without))
     if isinstance(network, Generative):
         generate(folder, network, subject.test, torch.from_numpy(latents), device)
-        write_json(folder / "likelihood.json", likelihood_and_realism(subject))
+        write_json(folder / "likelihood.json", likelihood(network, subject.train, subject.test, device))
     return Evaluation(coding, scores, val_scores, stored["test"])
 
 
@@ -83,16 +82,6 @@ def write_scores(folder: Path, test: Scores, val: Scores, labels: list[str]) -> 
     write_table(folder / "val_scores.csv", to_table(val))
     summary = {"test": summarize(test), "val": summarize(val), "classes": by_class(test, labels)}
     write_json(folder / "summary.json", summary)
-
-
-def likelihood_and_realism(subject: Subject) -> dict[str, object]:
-    """Return the values of likelihood.json."""
-    given = subject.network, subject.train, subject.test, subject.device
-    values = likelihood(*given)
-    try:
-        return values | {"frechet_distance": frechet_distances(*given)}
-    except ValueError as error:
-        return values | {"frechet_distance": str(error)}
 
 
 def about(subject: Subject, bits: int, bytes_per_image: float, without: Mapping[str, str]) -> dict[str, object]:

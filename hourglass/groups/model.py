@@ -1,5 +1,6 @@
 """What the stages left of one model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,16 @@ def read_evaluated(name: str, folder: Path, again: str) -> Evaluated:
     return Evaluated(name, folder, files, read_json(folder / "about.json", About, again), again)
 
 
-def facts_of(model: Evaluated, meta: Meta, codecs: pd.DataFrame, pictures: list[str]) -> Facts:
+def facts_of(
+    model: Evaluated, meta: Meta, codecs: pd.DataFrame, recipe: Mapping[str, Any], pictures: list[str]
+) -> Facts:
     """Put together what is known of one model.
 
     Args:
         model: The model.
         meta: Of its data set.
         codecs: The curves of image codecs on its data set.
+        recipe: How params.yaml says that it is trained.
         pictures: The names of its pictures.
     """
     again, folder = model.again, model.folder
@@ -99,7 +103,7 @@ def facts_of(model: Evaluated, meta: Meta, codecs: pd.DataFrame, pictures: list[
         seeds=spread_of_seeds(model) if model.has("seeds.csv") else None,
         worth=read_json(folder / "worth.json", dict[str, Any], again),
         likelihood=_optional(folder / "likelihood.json", again),
-        config=read_json(folder / "config.json", dict[str, Any], again),
+        config=read_json(folder / "config.json", dict[str, Any], again) | {"recipe": recipe},
         pictures=pictures,
     )
 

@@ -75,6 +75,8 @@ def stage(group: str, models: dict[str, str]) -> str:
         f"    cmd: python -m stages.gather {group} {' '.join(models)}",
         "    deps:",
         *(f"      - {path}" for path in sorted([*CODE, *(path.as_posix() for path in files)])),
+        "    params:",
+        *(f"      - models.{model}.training" for model in models),
         "    outs:",
         f"      - {(GROUPS / group).as_posix()}",
     ]
