@@ -13,7 +13,7 @@ import pytest
 
 from hourglass.console.errors import UserError
 from hourglass.data.sums import SUMS, write_sums
-from stages import evaluate, gather, plot, report, train
+from stages import codecs, evaluate, gather, plot, report, train
 from stages.paths import EVALUATED, HISTORY, PREPARED
 from stages.tools import check_lock
 
@@ -33,6 +33,7 @@ def read_for_plot(model: str) -> None:
 
 
 READERS: dict[str, Callable[[], object]] = {
+    "codecs": lambda: codecs.main("digits"),
     "train": lambda: train.main("digits-pca"),
     "evaluate": lambda: evaluate.main("digits-vae"),
     "plot": lambda: read_for_plot("digits-vae"),
@@ -40,6 +41,7 @@ READERS: dict[str, Callable[[], object]] = {
     "report": lambda: report.main("quickstart"),
 }
 FILES = [
+    ("codecs", "data/prepared/digits/test/test-00000.npy"),
     ("train", "data/prepared/digits/preparation.json"),
     ("train", "data/prepared/digits/val/val-00000.npy"),
     ("evaluate", "data/trained/digits-vae/config.json"),

@@ -70,7 +70,11 @@ def code(declared: set[Path]) -> Iterator[Path]:
 
 
 def test_every_entry_of_params_has_its_stages(pipeline: dict[str, set[Path]]) -> None:
-    expected = {"check"} | {f"download@{name}" for name in DOWNLOADS} | {f"prepare@{name}" for name in DATASETS}
+    expected = (
+        {"check"}
+        | {f"download@{name}" for name in DOWNLOADS}
+        | {f"{stage}@{name}" for stage in ("prepare", "codecs") for name in DATASETS}
+    )
     expected |= {f"{stage}@{name}" for stage in ("train", "evaluate", "plot") for name in MODELS}
     expected |= {f"{stage}{name}" for stage in ("groups/dvc.yaml:", "report@") for name in GROUPS}
     assert pipeline.keys() == expected
@@ -152,7 +156,7 @@ def test_stage_scripts_are_thin() -> None:
 def test_stages_without_networks_do_not_import_torch() -> None:
     imports = "; ".join(
         f"import stages.{script}; print('{script}', 'torch' in sys.modules)"
-        for script in ("download", "prepare", "gather", "report", "plot")
+        for script in ("download", "prepare", "codecs", "gather", "report", "plot")
     )
     figures = "list(stages.plot.drawings()); print('figures', 'torch' in sys.modules)"
     done = subprocess.run(

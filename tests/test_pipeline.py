@@ -228,7 +228,7 @@ def rerun(everything: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
 @pytest.mark.parametrize(
     "name",
     [
-        *("check", "download@photos", "prepare@photos"),
+        *("check", "download@photos", "prepare@photos", "codecs@photos"),
         *("train@photos-tiles", "train@digits-dense", "train@faces-dense"),
         *("evaluate@digits-dense", "evaluate@digits-vae", "evaluate@faces-dense"),
         *("plot@digits-dense", "plot@digits-vae", "gather@faces", "report@quickstart"),
@@ -295,6 +295,11 @@ def test_nothing_prepared_says_what_to_run(fresh: Project) -> None:
             "train",
             "digits-dense",
             "expected data/prepared/digits/train/SHA256SUMS, found none: make heal && dvc repro prepare@digits",
+        ),
+        (
+            "codecs",
+            "digits",
+            "expected data/prepared/digits/test/SHA256SUMS, found none: make heal && dvc repro prepare@digits",
         ),
         ("evaluate", "digits-dense", "found none: make heal && dvc repro train@digits-dense"),
         ("plot", "digits-dense", "found none: make heal && dvc repro evaluate@digits-dense"),

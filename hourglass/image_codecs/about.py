@@ -31,7 +31,7 @@ def about(images: Images, stored: Sequence[Way], left_out: Mapping[str, str]) ->
         "images": count,
         "image_shape": list(image_shape),
         "pillow": PIL.__version__,
-        "codecs": {way.name: _codec(way.codec, color=image_shape[0] == RGB) for way in stored},
+        "codecs": {way.name: _codec(way.codec, color=image_shape[0] == RGB) for way in stored if not way.sheet},
         "header_bytes": HEADER,
         "sheet": f"{rows} rows, {columns} columns" if any(way.sheet for way in stored) else None,
         "left_out": {**left_out, **{score: reason for score, reason in reasons.items() if reason}},
@@ -39,10 +39,13 @@ def about(images: Images, stored: Sequence[Way], left_out: Mapping[str, str]) ->
 
 
 def _codec(codec: ImageCodec, *, color: bool) -> dict[str, object]:
-    chroma = {quality: codec.subsampling(quality, color=color) for quality in codec.qualities}
+    chroma: dict[str, str] = {}  # each, and from which quality on
+    for quality in codec.qualities:
+        kind = codec.subsampling(quality, color=color)
+        chroma.setdefault(kind, f"{kind} from quality {quality} on" if chroma else kind)
     return {
         "kind": codec.kind,
         "library": next(f"{name} {version}" for name in codec.libraries if (version := features.version(name))),
         "options": dict(codec.options),
-        "chroma": chroma,
+        "chroma": ", ".join(chroma.values()),
     }

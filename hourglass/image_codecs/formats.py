@@ -63,8 +63,9 @@ class ImageCodec:
         options = dict(self.options)
         if self.kind == "image codec":
             options["quality"] = quality
-            if self.format != "WEBP":  # which has 4:2:0 alone
-                options["subsampling"] = self.subsampling(quality, color=pixels.ndim == 3)
+            color = pixels.ndim == 3
+            if self.format == "AVIF" or (self.format == "JPEG" and color):  # others leave no choice
+                options["subsampling"] = self.subsampling(quality, color=color)
         buffer = BytesIO()
         Image.fromarray(pixels).save(buffer, self.format, **options)
         return buffer.getvalue()
@@ -72,8 +73,7 @@ class ImageCodec:
     def subsampling(self, quality: int, *, color: bool) -> str:
         """Return the chroma subsampling of a file."""
         if not color:
-            # A JPEG file of a gray image has no chroma whatever it is told, and Pillow knows no name for that.
-            return "4:4:4" if self.format == "JPEG" else self.gray_chroma
+            return self.gray_chroma
         return "4:4:4" if self.format == "JPEG" and quality >= FULL_COLOR else self.chroma
 
 

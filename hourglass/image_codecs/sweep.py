@@ -21,7 +21,7 @@ from hourglass.metrics.quality import METRICS
 SCORES = ("psnr_db", "ssim")
 TINY = 64 * 64  # pixels of an image; above it a header matters less
 BLOCK, GRAY = 8, 128  # side of a picture in pixels, and the value of all of them
-BATCH_VALUES = 2**22  # of the images that are in memory at once
+BATCH_VALUES = 2**20  # of the images that are in memory at once
 RGB = 3  # channels of a color image
 
 Row = dict[str, float | str]
