@@ -1,4 +1,4 @@
-"""Write .dvc/plots.html, the page of `dvc plots show` and `dvc plots diff`, with all scripts in it: `make plots-page`.
+"""Write .dvc/plots/page.html, the page of `dvc plots show` and `dvc plots diff`, with all scripts in it: `make plots-page`.
 
 DVC's own page loads Vega from another server, and so shows nothing without network. This one is in git, so that it works
 in every clone, for whoever has only DVC. It takes npm, and is to be made again only for another version of a script.
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from hourglass.files import whole_file
 
-PAGE = Path(".dvc/plots.html")
+PAGE = Path(".dvc/plots/page.html")
 # The last versions for the grammar that DVC's templates are written in, Vega-Lite 5: npm's package, file, SHA-256.
 SCRIPTS = {
     "vega@5.33.1": ("vega.min.js", "463f3db6a40b20e9747b4ed38f37ed0add508838f9141b1cf8366784b07b30c8"),
