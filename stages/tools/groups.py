@@ -116,7 +116,8 @@ def plot(chart: Chart, group: str, models: list[str]) -> str:
         f"      title: {name}",
         f"      x: {chart.x}",
         "      y:",
-        *(f"        ../{chart.file.format(model=model)}: {chart.y}" for model in models),  # from the folder of this file
+        # From the folder of groups/dvc.yaml.
+        *(f"        ../{chart.file.format(model=model)}: {chart.y}" for model in models),
         f"      x_label: {chart.x_label}",
     ]
     return "\n".join(lines) + "\n"

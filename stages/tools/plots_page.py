@@ -1,7 +1,7 @@
-"""Write .dvc/plots/page.html, the page of `dvc plots show` and `dvc plots diff`, with all scripts in it: `make plots-page`.
+"""Write .dvc/plots/page.html, the page of `dvc plots`, with all scripts in it: `make plots-page`.
 
-DVC's own page loads Vega from another server, and so shows nothing without network. This one is in git, so that it works
-in every clone, for whoever has only DVC. It takes npm, and is to be made again only for another version of a script.
+DVC's own page loads Vega from another server, and so shows nothing without network. This one is in git, so that it
+works in every clone, for whoever has only DVC. It takes npm, and is made again only for another version of a script.
 """
 
 import hashlib
@@ -59,10 +59,9 @@ def main() -> None:
     scripts = []
     with TemporaryDirectory() as folder:
         for package, (name, sha256) in SCRIPTS.items():
-            packed = subprocess.run(
-                ["npm", "pack", "--silent", package], cwd=folder, check=True, capture_output=True, text=True
-            ).stdout.split()[-1]
-            with tarfile.open(Path(folder) / packed) as archive:
+            command = ["npm", "pack", "--silent", package]
+            packed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603
+            with tarfile.open(Path(folder) / packed.stdout.split()[-1]) as archive:
                 script = read(archive, f"package/build/{name}")
                 if LICENSE in archive.getnames():  # vega 5.33.1 came without the text, which is the same for all three
                     license_text = read(archive, LICENSE).decode()
