@@ -10,7 +10,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 READY := .venv/.ready
 PEERS := .venv-benchmarks/.ready
 
-.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal clean
+.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
 
 help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
@@ -18,6 +18,7 @@ help:
 	@echo "make check          find every mistake in params.yaml, before any work"
 	@echo "make hooks          let git run that check before every commit"
 	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
+	@echo "make compare A=...  what differs between a commit and now, or B=...: scores, parameters, pictures"
 	@echo "make prune          remove what is left of models that params.yaml no longer has"
 	@echo "make heal           read all that DVC has stored, and remove what is damaged, so that it is made again"
 	@echo "make test           lint, types and tests"
@@ -45,6 +46,14 @@ hooks:
 add: $(READY)
 	@test -n "$(FILE)" || { echo "expected a file of entries: make add FILE=docs/iiitm.yaml"; exit 1; }
 	@python -m stages.tools.add "$(FILE)"
+
+compare: $(READY)
+	@test -n "$(A)" || { echo "expected a commit, or two: make compare A=HEAD~1 B=HEAD"; exit 1; }
+	@python -m stages.tools.compare "$(A)" $(if $(B),"$(B)")
+
+# Needs npm, and only for another version of Vega: the page is in git.
+plots-page: $(READY)
+	@python -m stages.tools.plots_page
 
 prune: $(READY)
 	@python -m stages.tools.prune

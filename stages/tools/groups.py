@@ -1,9 +1,10 @@
-"""The stages that gather the models of each group -> groups/dvc.yaml.
+"""The stages that gather the models of each group, and what DVC plots of them all -> groups/dvc.yaml.
 
 DVC can template neither lists nor loops in loops, and a folder that other stages fill passes for present when it is
 half filled: so there is one stage a group, with exactly the files of its models, generated here.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from hourglass.config.document import Params
@@ -13,10 +14,39 @@ from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, PLOTS, PREPARED
 HEADER = """\
 # Generated from the `group` of every model in params.yaml by `python -m stages.check`: edit there, not here.
 #
-# One stage a group, with exactly the files of its models, which DVC can template neither as a list nor in nested loops.
+# One stage a group, with exactly the files of its models, which DVC can template neither as a list nor in nested loops,
+# and charts of all of them for `dvc plots`.
 
 stages:
 """
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What `dvc plots` draws of all models of a group.
+
+    Attributes:
+        name: Of the chart.
+        file: Of one model, with {model} in it.
+        x: The column of that file on the horizontal axis.
+        y: The one on the vertical axis.
+        x_label: Of the axis.
+        template: .dvc/plots/<template>.json.
+    """
+
+    name: str
+    file: str
+    x: str
+    y: str
+    x_label: str
+    template: str
+
+
+LOSSES = Chart("validation loss", f"{HISTORY}/{{model}}.csv", "epoch", "val_loss", "epoch", "models")
+RATES = Chart(
+    "PSNR in dB against bytes", f"{EVALUATED}/{{model}}/curve.csv", "bytes", "psnr_db", "bytes an image", "rates"
+)
+CHARTS = (LOSSES, RATES)
 CODE = (
     "hourglass/arrays/spread.py",
     "hourglass/data/documents.py",
@@ -45,6 +75,8 @@ def groups(params: Params) -> dict[str, dict[str, str]]:
 def update_group_stages(file: Path, members: dict[str, dict[str, str]]) -> str:
     """Write the stages of all groups; return what changed, or nothing."""
     text = HEADER + "\n".join(stage(group, models) for group, models in members.items())
+    plots = "".join(plot(chart, group, list(models)) for group, models in members.items() for chart in CHARTS if models)
+    text += f"\nplots:\n{plots}" if plots else ""
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     if text == before:
         return ""
@@ -79,6 +111,22 @@ def stage(group: str, models: dict[str, str]) -> str:
         *(f"      - models.{model}.training" for model in models),
         "    outs:",
         f"      - {(GROUPS / group).as_posix()}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def plot(chart: Chart, group: str, models: list[str]) -> str:
+    """Return one chart of the models of one group, in YAML."""
+    name = f'"{group}: {chart.name}"'
+    lines = [
+        f"  - {name}:",
+        f"      template: {chart.template}",
+        f"      title: {name}",
+        f"      x: {chart.x}",
+        "      y:",
+        # From the folder of groups/dvc.yaml.
+        *(f"        ../{chart.file.format(model=model)}: {chart.y}" for model in models),
+        f"      x_label: {chart.x_label}",
     ]
     return "\n".join(lines) + "\n"
 
