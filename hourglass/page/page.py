@@ -46,7 +46,7 @@ def render(gathered: Gathered, title: str, sentences: Sequence[str]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(words, name) for name in ("heading", "number", "score", "size", "prose", "flat")}
-    style, script = asset("page.css"), "\n".join(asset(f"{name}.js") for name in SCRIPTS)
+    style, script = asset("page.css") + asset("chart.css"), "\n".join(asset(f"{name}.js") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
     return environment.get_template("page.html.j2").render(
         title=title,
