@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from hourglass.page.gathered import BASELINE, Facts, Gathered
 from hourglass.page.pictures import grid, strip, whole
+from hourglass.page.words import heading
 
 EPOCHS = 400  # of a training curve, at most
 GRAY = 7  # the color of PCA, in --s0 to --s9 of page.css
@@ -78,7 +79,7 @@ def loss_of(facts: Facts) -> str:
     if facts["family"] == "vae":
         return f"negative ELBO, {network.get('likelihood', 'bernoulli')} likelihood"
     weights = network.get("loss") or {"mse": 1}
-    return " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items())
+    return " + ".join(heading(name) if weight == 1 else f"{weight:g} {heading(name)}" for name, weight in weights.items())
 
 
 def latents(gathered: Gathered, dataset: str) -> dict[str, Any] | None:

@@ -56,6 +56,7 @@ def render(gathered: Gathered, title: str, sentences: Sequence[str]) -> str:
         answers=answers(gathered, sentences),
         models=gathered.facts,
         columns=rows.COLUMNS,
+        figures=[place for place, (name, _) in enumerate(rows.COLUMNS) if name not in ("Published", "In words")],
         headline=rows.headline(gathered),
         datasets=[section(gathered, name) for name in gathered.datasets],
         documents={name: embedded(document(gathered, name)) for name in gathered.datasets},
@@ -91,7 +92,8 @@ def answers(gathered: Gathered, sentences: Sequence[str]) -> list[dict[str, Any]
         dataset, model = answer["dataset"], answer["model"]
         answer["title"] = gathered.datasets[dataset]["title"] if dataset else ""
         answer["pair"] = pair(gathered, dataset, model) if dataset else None
-        answer["small"] = rows.few_images(gathered.facts[model]["images"]) if model else ""
+        said = any("small sample" in sentence for sentence in answer["sentences"])
+        answer["small"] = rows.few_images(gathered.facts[model]["images"]) if model and not said else ""
     return list(found.values())
 
 

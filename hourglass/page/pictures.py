@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-LOSSLESS = 48_000  # bytes of a picture up to which nothing is lost
-QUALITY = 88  # of WebP, above: what it changes is less than what any model does
+LOSSLESS = 150_000  # bytes of a picture up to which nothing is lost
+QUALITY = 92  # of WebP, above: what it changes is less than what any model does
 THUMBNAIL = 96  # pixels
 
 

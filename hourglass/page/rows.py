@@ -18,12 +18,12 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: its text, below it a smaller one, what it is sorted by, and whether it speaks of a loss."""
+    """A cell of a table: its text, below it a smaller one, what it is sorted by, and what speaks against the model."""
 
     text: str
     below: str = ""
     value: float | str | None = None
-    worse: bool = False
+    worse: str = ""
 
 
 def kind_of(facts: Facts) -> str:
@@ -43,7 +43,13 @@ def few_images(images: int) -> str:
 def headline(gathered: Gathered) -> list[dict[str, Any]]:
     """Return a row of the table of all models for each: its name, data set and cells by column."""
     return [
-        {"name": name, "dataset": facts["dataset"], "kind": kind_of(facts), "cells": _cells(facts)}
+        {
+            "name": name,
+            "dataset": facts["dataset"],
+            "small": few_images(facts["images"]),
+            "kind": kind_of(facts),
+            "cells": _cells(facts),
+        }
         for name, facts in gathered.facts.items()
     ]
 
@@ -51,7 +57,7 @@ def headline(gathered: Gathered) -> list[dict[str, Any]]:
 COLUMNS = (
     ("Numbers", "numbers in a latent"),
     ("Bytes", "bytes of an image in a file of all test images"),
-    ("PSNR (dB)", "mean over the test images [95% interval of the mean]; below, what 5% of the images do not reach"),
+    ("PSNR (dB)", "mean over the test images [95% interval of the mean]"),
     ("SSIM", "mean over the test images [95% interval of the mean]"),
     ("Published", "what was published, on test images"),
     ("PCA (dB)", "PSNR of PCA of as many numbers"),
@@ -63,25 +69,22 @@ COLUMNS = (
 
 def _cells(facts: Facts) -> list[Cell]:
     """Return the cells of COLUMNS."""
-    versus, jpeg = facts.get("versus_pca"), jpeg_at(facts)
-    test = facts["test"]
+    versus, jpeg, (good, bad) = facts.get("versus_pca"), jpeg_at(facts), verdict(facts)
     cells = [
         Cell(number(facts["latent_dim"]), value=facts["latent_dim"]),
         Cell(size(facts["bytes_per_image"]), f"1 : {facts['compression_ratio']:.1f}", facts["bytes_per_image"]),
-        _spread("psnr_db", test.get("psnr_db"), few_images(facts["images"])),
-        _spread("ssim", test.get("ssim")),
+        _spread("psnr_db", facts["test"].get("psnr_db")),
+        _spread("ssim", facts["test"].get("ssim")),
         _published(facts),
     ]
     if versus:
-        worse = versus["high"] < 0
         interval = f"[{signed(versus['low'])}, {signed(versus['high'])}]"
         cells.append(Cell(score("psnr_db", versus["psnr_db"]), value=versus["psnr_db"]))
-        cells.append(Cell(signed(versus["mean"]), interval, versus["mean"], worse))
+        cells.append(Cell(signed(versus["mean"]), interval, versus["mean"]))
     else:
         cells += [Cell("–"), Cell("–")]
     cells.append(Cell(score("psnr_db", jpeg[1]), jpeg[0], jpeg[1]) if jpeg else Cell("–"))
-    words = verdict(facts)
-    cells.append(Cell("; ".join(words) or "–", value="; ".join(words), worse=any("is better" in one for one in words)))
+    cells.append(Cell(good or ("" if bad else "–"), value=f"{good} {bad}".strip(), worse=bad))
     return cells
 
 
@@ -92,24 +95,26 @@ def jpeg_at(facts: Facts) -> tuple[str, float] | None:
     return None if best is None else (best, reached[best])
 
 
-def verdict(facts: Facts) -> list[str]:
-    """Return in words what a model is beside PCA of as many numbers, and which codecs are better at its bytes."""
-    words = []
-    if versus := facts.get("versus_pca"):
-        if versus["low"] > 0:
-            words.append("better than PCA")
-        else:
-            words.append("PCA is better" if versus["high"] < 0 else "not told apart from PCA")
-    psnr = facts["test"].get("psnr_db", {}).get("mean")
-    better = [name for name, value in facts.get("same_bytes", {}).items() if psnr is not None and value > psnr]
-    return words + [f"{name} is better" for name in better]
+def verdict(facts: Facts) -> tuple[str, str]:
+    """Return in words what speaks for a model at its size, and what against it: PCA, or codecs that are better."""
+    versus, psnr = facts.get("versus_pca"), facts["test"].get("psnr_db", {}).get("mean")
+    good, better = "", []
+    if versus and versus["high"] < 0:
+        better.append("PCA")
+    elif versus:
+        good = "better than PCA" if versus["low"] > 0 else "not told apart from PCA"
+    better += [name for name, value in facts.get("same_bytes", {}).items() if psnr is not None and value > psnr]
+    *first, last = better or [""]
+    if not first:
+        return good, f"{last} is better" if last else ""
+    return good, f"{', '.join(first)} and {last} are better"
 
 
-def _spread(metric: str, spread: Facts | None, note: str = "") -> Cell:
+def _spread(metric: str, spread: Facts | None) -> Cell:
     if not spread:
         return Cell("–")
     below = f"[{score(metric, spread['low'])}, {score(metric, spread['high'])}]"
-    return Cell(score(metric, spread["mean"]), note or below, spread["mean"])
+    return Cell(score(metric, spread["mean"]), below, spread["mean"])
 
 
 def _published(facts: Facts) -> Cell:

@@ -7,7 +7,7 @@ const CODEC_MARKS = { JPEG: 6, WebP: 5, AVIF: 9 };
 function drawRate(element, data, measure) {
   const column = measure === "SSIM" ? 2 : 1;
   const unit = measure === "SSIM" ? "" : " dB";
-  let codec = 0;
+  let [codec, pca] = [0, 0];
   const series = data.rate
     .filter((curve) => curve.kind !== "lossless")
     .map((curve) => {
@@ -19,7 +19,7 @@ function drawRate(element, data, measure) {
           const value = column === 1 ? psnr : ssim;
           return [bytes, value, `${setting ? `${setting}: ` : ""}${figure(bytes)} bytes, ${figure(value)}${unit}`];
         });
-      const mark = network ? color : (CODEC_MARKS[curve.name.split(" ")[0]] ?? color);
+      const mark = curve.kind === "pca" ? [7, 2, 1, 3][pca++ % 4] : network ? color : (CODEC_MARKS[curve.name.split(" ")[0]] ?? color);
       return { name: curve.name, color, mark, line: true, dash: DASHES[curve.kind], points };
     })
     .filter((one) => one.points.length);

@@ -16,7 +16,7 @@ function drawStrips(element, data) {
   const heads = groups.map(([why, words]) => {
     const count = about.filter((one) => one.why === why).length;
     const first = why === about[0].why;
-    return make("th", { scope: "colgroup", colspan: count, class: first ? null : "gap" }, words);
+    return make("th", { scope: "colgroup", colspan: count, class: first ? null : "gap" }, groups.length > 1 ? words : "test images");
   });
   const lines = [{ name: "original", sprite: original }, ...rows].map((row, number) => {
     const cells = about.map((one, place) => {
@@ -27,5 +27,6 @@ function drawStrips(element, data) {
     return make("tr", {}, make("th", { scope: "row" }, row.name), ...cells);
   });
   const head = make("tr", {}, make("td", {}), ...heads);
+  element.classList.toggle("few", about.length < 8);
   element.replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...lines)));
 }
