@@ -77,7 +77,7 @@ def loss_of(facts: Facts) -> str:
     """Return the name of what a model minimizes, by its entry in params.yaml."""
     network = (facts.get("config") or {}).get("network") or {}
     if facts["family"] == "vae":
-        return f"negative ELBO, {network.get('likelihood', 'bernoulli')} likelihood"
+        return f"negative ELBO, {network.get('likelihood', 'bernoulli').capitalize()} likelihood"
     weights = network.get("loss") or {"mse": 1}
     return " + ".join(heading(name) if weight == 1 else f"{weight:g} {heading(name)}" for name, weight in weights.items())
 

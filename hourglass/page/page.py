@@ -127,4 +127,5 @@ def section(gathered: Gathered, dataset: str) -> dict[str, Any]:
         "rates": rows.rates_table(gathered, dataset),
         "worth": rows.worth_table(gathered, dataset),
         "likelihood": rows.likelihood_table(gathered, dataset),
+        "notes": rows.likelihood_notes(gathered, dataset),
     }

@@ -200,9 +200,16 @@ def likelihood_table(gathered: Gathered, dataset: str) -> Table:
         for name in gathered.models(dataset)
         if (likelihood := gathered.facts[name].get("likelihood"))
     }
-    measures = list(dict.fromkeys(key for values in found.values() for key in values))
+    measures = dict.fromkeys(key for values in found.values() for key, value in values.items() if _is_number(value))
     rows = [
         (heading(key), [number(values[key]) if key in values else "–" for values in found.values()])
         for key in measures
     ]
     return Table(list(found), rows)
+
+
+def likelihood_notes(gathered: Gathered, dataset: str) -> list[str]:
+    """Return what is said in words of how the likelihoods of a data set were measured."""
+    found = [gathered.facts[name].get("likelihood") or {} for name in gathered.models(dataset)]
+    notes = [f"{heading(key)}: {text}" for values in found for key, text in values.items() if isinstance(text, str)]
+    return list(dict.fromkeys(notes))

@@ -19,13 +19,12 @@ HEADINGS = {
     "probe": "linear probe, accuracy",
     "probe_accuracy": "linear probe, accuracy",
     "participation_ratio": "participation ratio",
-    "elbo": "ELBO (nats)",
-    "kl": "KL (nats)",
     "latents": "latents",
     "pca": "PCA of as many numbers",
     "pixels": "pixels",
 }
 _DECIMALS = {"mse": 5, "mae": 4, "psnr_db": 2, "ssim": 3, "ssim_gaussian": 3, "ms_ssim": 3}
+_SPELLED = {"elbo": "ELBO", "kl": "KL divergence", "psnr": "PSNR", "ssim": "SSIM", "frechet": "Fréchet distance of"}
 _UNITS = {"nats": "nats", "db": "dB", "s": "s", "percent": "%"}
 
 
@@ -34,9 +33,8 @@ def heading(key: str) -> str:
     if key in HEADINGS:
         return HEADINGS[key]
     name, _, unit = key.rpartition("_")
-    text = f"{name} ({_UNITS[unit]})" if name and unit in _UNITS else key
-    words = (word.upper() if word in ("elbo", "kl", "psnr", "ssim") else word for word in text.split("_"))
-    return " ".join(words)
+    text, end = (name, f" ({_UNITS[unit]})") if name and unit in _UNITS else (key, "")
+    return " ".join(_SPELLED.get(word, word) for word in text.split("_")) + end
 
 
 def score(metric: str, value: float | None) -> str:
@@ -50,7 +48,7 @@ def number(value: object) -> str:
         return str(value)
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{value:.4g}".replace("-", "−")
 
 
 def size(value: float) -> str:

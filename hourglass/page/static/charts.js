@@ -1,26 +1,25 @@
 // The charts of a data set.
 
-const DASHES = { pca: "7 5", "image codec": "2 5" };
-const CODEC_MARKS = { JPEG: 6, WebP: 5, AVIF: 9 };
+const DASHES = { model: null, pca: "7 5", "image codec": "2 5", sheet: "9 4 2 4" };
+const CODECS = { JPEG: [6, 6], WebP: [8, 5], AVIF: [9, 9] }; // color and mark
 
 /** Draw PSNR or SSIM against bytes; lossless files are a limit, as their PSNR has no end. */
 function drawRate(element, data, measure) {
   const column = measure === "SSIM" ? 2 : 1;
   const unit = measure === "SSIM" ? "" : " dB";
-  let [codec, pca] = [0, 0];
+  let pca = 0;
   const series = data.rate
     .filter((curve) => curve.kind !== "lossless")
     .map((curve) => {
-      const network = curve.kind === "model" || curve.name in data.colors;
-      const color = network ? (data.colors[curve.name] ?? 0) : curve.kind === "pca" ? 7 : [6, 8, 4, 9][codec++ % 4];
+      const [color, mark] = look(curve, data.colors, curve.kind === "pca" ? pca++ : 0);
+      const dash = DASHES[curve.name.endsWith("sheet") ? "sheet" : curve.kind];
       const points = curve.points
         .filter((point) => point[column] !== null && point[0] > 0)
         .map(([bytes, psnr, ssim, setting]) => {
           const value = column === 1 ? psnr : ssim;
           return [bytes, value, `${setting ? `${setting}: ` : ""}${figure(bytes)} bytes, ${figure(value)}${unit}`];
         });
-      const mark = curve.kind === "pca" ? [7, 2, 1, 3][pca++ % 4] : network ? color : (CODEC_MARKS[curve.name.split(" ")[0]] ?? color);
-      return { name: curve.name, color, mark, line: true, dash: DASHES[curve.kind], points };
+      return { name: curve.name, color, mark, line: true, dash, points };
     })
     .filter((one) => one.points.length);
   const limits = data.rate
@@ -37,6 +36,13 @@ function drawRate(element, data, measure) {
     series,
     limits,
   });
+}
+
+/** Return color and mark of a curve: gray for PCA, whose marks differ, one of each for a codec. */
+function look(curve, colors, count) {
+  if (curve.kind === "pca") return [7, [7, 2, 1, 3][count % 4]];
+  if (curve.name in colors) return [colors[curve.name], colors[curve.name]];
+  return CODECS[curve.name.split(" ")[0]] ?? [4, 4];
 }
 
 /** Draw the losses of all models: a chart for each kind of loss. */
