@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from hourglass.page.gathered import BASELINE, Facts, Gathered
 from hourglass.page.pictures import grid, strip, whole
-from hourglass.page.words import heading
+from hourglass.page.words import heading, twin_name
 
 EPOCHS = 400  # of a training curve, at most
 GRAY = 7  # the color of PCA, in --s0 to --s9 of page.css
@@ -129,20 +129,15 @@ def images(gathered: Gathered, dataset: str) -> dict[str, Any] | None:
 
 
 def _strips(gathered: Gathered, dataset: str) -> Iterator[tuple[str, Path]]:
-    """Yield the strips of a data set's models; the PCA of as many numbers too, unless a model of the group is just that."""
-    models = gathered.models(dataset)
-    seen = {_code(gathered.facts[name]) for name in models if gathered.facts[name]["family"] == BASELINE}
-    for name in models:
+    """Yield the strips of a data set's models, and of PCA of as many numbers where that is no model of the group."""
+    twins = {}
+    for name in gathered.models(dataset):
+        facts = gathered.facts[name]
         if path := gathered.picture("images", dataset, f"{name}.png"):
             yield name, path
-        twin, code = gathered.picture("images", dataset, f"{name}.pca.png"), _code(gathered.facts[name])
-        if twin and code not in seen:
-            seen.add(code)
-            yield f"PCA of {gathered.facts[name]['latent_dim']:,} numbers", twin
-
-
-def _code(facts: Facts) -> tuple[int, str]:
-    return facts["latent_dim"], str(facts.get("tile"))
+        if (twin := gathered.picture("images", dataset, f"{name}.pca.png")) and not gathered.has_pca(facts):
+            twins[twin_name(facts)] = twin
+    yield from twins.items()
 
 
 def varied(gathered: Gathered, dataset: str) -> Iterator[dict[str, Any]]:

@@ -38,6 +38,14 @@ class Gathered:
         """Return the names of the models of a data set."""
         return [name for name, facts in self.facts.items() if facts["dataset"] == dataset]
 
+    def has_pca(self, facts: Facts) -> bool:
+        """Return whether the PCA of as many numbers, by the same tiles, is a model of the group itself."""
+        size = ("dataset", "latent_dim", "tile")
+        return any(
+            other["family"] == BASELINE and all(other[key] == facts[key] for key in size)
+            for other in self.facts.values()
+        )
+
     def projection(self, model: str) -> pd.DataFrame | None:
         """Return index, pca_1, pca_2, label and, where there are, tsne_1 and tsne_2 of some test images."""
         path = self.folder / "projections" / f"{model}.csv"

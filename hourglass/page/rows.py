@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hourglass.natural import natural_key
 from hourglass.page.gathered import BASELINE, Facts, Gathered
-from hourglass.page.words import SMALL, heading, number, score, signed, size
+from hourglass.page.words import SMALL, heading, number, score, signed, size, twin_name
 
 
 class Table(NamedTuple):
@@ -170,11 +170,17 @@ def rates_table(gathered: Gathered, dataset: str) -> Table:
 
 
 def worth_table(gathered: Gathered, dataset: str) -> Table:
-    """Return the measures of worth, and a row for the latents of each model, the pixels and the PCA of as many numbers."""
+    """Return the measures of worth; a row for the pixels, the latents of each model and PCA of as many numbers."""
     found: dict[str, dict[str, float]] = {}
+    twins: dict[str, dict[str, float]] = {}
     for name in gathered.models(dataset):
-        for what, values in _measured(gathered.facts[name].get("worth") or {}):
-            found["pixels" if what == "pixels" else f"{name}" if what == "latents" else f"{name}: {heading(what)}"] = values
+        facts = gathered.facts[name]
+        for what, values in _measured(facts.get("worth") or {}):
+            if what != "pca":
+                found[what if what == "pixels" else name] = values
+            elif not gathered.has_pca(facts):
+                twins[twin_name(facts)] = values
+    found = {name: found[name] for name in sorted(found, key=lambda name: name != "pixels")} | twins
     measures = list(dict.fromkeys(key for values in found.values() for key in values))
     rows = [(what, [score(key, values.get(key)) for key in measures]) for what, values in found.items()]
     return Table([heading(key) for key in measures], rows)

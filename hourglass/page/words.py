@@ -19,11 +19,8 @@ HEADINGS = {
     "probe": "linear probe, accuracy",
     "probe_accuracy": "linear probe, accuracy",
     "participation_ratio": "participation ratio",
-    "latents": "latents",
-    "pca": "PCA of as many numbers",
-    "pixels": "pixels",
 }
-_DECIMALS = {"mse": 5, "mae": 4, "psnr_db": 2, "ssim": 3, "ssim_gaussian": 3, "ms_ssim": 3}
+_DECIMALS = {"mse": 5, "mae": 4, "psnr_db": 2, "ssim": 3, "ssim_gaussian": 3, "ms_ssim": 3, "participation_ratio": 1}
 _SPELLED = {"elbo": "ELBO", "kl": "KL divergence", "psnr": "PSNR", "ssim": "SSIM", "frechet": "Fréchet distance of"}
 _UNITS = {"nats": "nats", "db": "dB", "s": "s", "percent": "%"}
 
@@ -54,6 +51,12 @@ def number(value: object) -> str:
 def size(value: float) -> str:
     """Write bytes, to a tenth below 100."""
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def twin_name(facts: Mapping[str, Any]) -> str:
+    """Return the name of PCA of as many numbers as a model has, by the same tiles."""
+    tile = facts.get("tile")
+    return f"PCA of {facts['latent_dim']:,} numbers" + (f", {tile[0]}x{tile[1]} tiles" if tile else "")
 
 
 def signed(value: float, decimals: int = 1) -> str:
