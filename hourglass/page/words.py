@@ -1,0 +1,86 @@
+"""How numbers and names are written on the page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+SMALL = 30  # test images; the mean of fewer says little
+
+HEADINGS = {
+    "mse": "MSE",
+    "mae": "MAE",
+    "psnr_db": "PSNR (dB)",
+    "ssim": "SSIM",
+    "ssim_gaussian": "SSIM, Gaussian window",
+    "ms_ssim": "MS-SSIM",
+    "knn": "nearest neighbors, accuracy",
+    "knn_accuracy": "nearest neighbors, accuracy",
+    "probe": "linear probe, accuracy",
+    "probe_accuracy": "linear probe, accuracy",
+    "participation_ratio": "participation ratio",
+}
+_DECIMALS = {"mse": 5, "mae": 4, "psnr_db": 2, "ssim": 3, "ssim_gaussian": 3, "ms_ssim": 3, "participation_ratio": 1}
+_SPELLED = {"elbo": "ELBO", "kl": "KL divergence", "psnr": "PSNR", "ssim": "SSIM", "frechet": "Fréchet distance of"}
+_UNITS = {"nats": "nats", "db": "dB", "s": "s", "percent": "%"}
+
+
+def heading(key: str) -> str:
+    """Return the heading of a column of values, with their unit: `kl_nats` -> KL (nats)."""
+    if key in HEADINGS:
+        return HEADINGS[key]
+    name, _, unit = key.rpartition("_")
+    text, end = (name, f" ({_UNITS[unit]})") if name and unit in _UNITS else (key, "")
+    return " ".join(_SPELLED.get(word, word) for word in text.split("_")) + end
+
+
+def score(metric: str, value: float | None) -> str:
+    """Write a score with the decimals of its metric; a missing one is a dash."""
+    return "–" if value is None else f"{value:.{_DECIMALS.get(metric, 3)}f}"
+
+
+def number(value: object) -> str:
+    """Write a number with thousands separated and four digits at most behind them; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}".replace("-", "−")
+
+
+def size(value: float) -> str:
+    """Write bytes, to a tenth below 100."""
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def twin_name(facts: Mapping[str, Any]) -> str:
+    """Return the name of PCA of as many numbers as a model has, by the same tiles."""
+    tile = facts.get("tile")
+    return f"PCA of {facts['latent_dim']:,} numbers" + (f", {tile[0]}x{tile[1]} tiles" if tile else "")
+
+
+def signed(value: float, decimals: int = 1) -> str:
+    """Write a difference with its sign, a true minus."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def prose(text: str) -> Markup:
+    """Return a sentence as HTML: what stands in backticks is code, all else is escaped."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)
+    )
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested values as rows of a dotted key and a text; lists of simple values stay on one line."""
+    rows = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            rows += flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+            rows += flat({str(place): item for place, item in enumerate(value)}, f"{prefix}{key}.")
+        else:
+            text = ", ".join(map(number, value)) if isinstance(value, list) else number(value)
+            rows.append((f"{prefix}{key}", text or "–"))
+    return rows
