@@ -79,7 +79,9 @@ def loss_of(facts: Facts) -> str:
     if facts["family"] == "vae":
         return f"negative ELBO, {network.get('likelihood', 'bernoulli').capitalize()} likelihood"
     weights = network.get("loss") or {"mse": 1}
-    return " + ".join(heading(name) if weight == 1 else f"{weight:g} {heading(name)}" for name, weight in weights.items())
+    return " + ".join(
+        heading(name) if weight == 1 else f"{weight:g} {heading(name)}" for name, weight in weights.items()
+    )
 
 
 def latents(gathered: Gathered, dataset: str) -> dict[str, Any] | None:

@@ -62,9 +62,17 @@ class Gathered:
         return [(why, int(index)) for why in CHOSEN for index in chosen.get(why, [])]
 
 
-def read_gathered(folder: Path) -> Gathered:
-    """Read the tables of a group; pictures are read where they are shown."""
+def read_gathered(folder: Path, group: Mapping[str, Any]) -> Gathered:
+    """Read the tables of a group; pictures are read where they are shown.
+
+    Args:
+        folder: Where they are.
+        group: The entry of `groups` in params.yaml, with what was published for models and notes on them.
+    """
     facts, datasets = _json(folder / "facts.json"), _json(folder / "datasets.json")
+    for name, of_model in facts.items():
+        of_model["published"] = group["published"].get(name, {})
+        of_model["note"] = " ".join(group["notes"].get(name, "").split())  # on one line
     return Gathered(
         folder=folder,
         facts=dict(sorted(facts.items(), key=lambda item: _order(*item))),

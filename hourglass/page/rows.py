@@ -202,14 +202,11 @@ def _is_number(value: object) -> bool:
 def likelihood_table(gathered: Gathered, dataset: str) -> Table:
     """Return the generative models of a data set, and a row of their values for each measure: there are many of those."""
     found = {
-        name: likelihood
-        for name in gathered.models(dataset)
-        if (likelihood := gathered.facts[name].get("likelihood"))
+        name: likelihood for name in gathered.models(dataset) if (likelihood := gathered.facts[name].get("likelihood"))
     }
     measures = dict.fromkeys(key for values in found.values() for key, value in values.items() if _is_number(value))
     rows = [
-        (heading(key), [number(values[key]) if key in values else "–" for values in found.values()])
-        for key in measures
+        (heading(key), [number(values[key]) if key in values else "–" for values in found.values()]) for key in measures
     ]
     return Table(list(found), rows)
 
