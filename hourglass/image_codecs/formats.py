@@ -84,7 +84,7 @@ def decode(data: bytes, *, color: bool) -> Bytes:
         return np.asarray(image.convert("RGB" if color else "L"))
 
 
-SWEPT = (1, 5, 10, 20, 35, 50, 70, 90, 98)
+SWEPT = (1, 5, 12, 25, 45, 70, 90, 98)
 JPEG = ImageCodec(
     "JPEG", "jpg", ("libjpeg_turbo", "jpg"), "image codec", 65_500, SWEPT, {"optimize": True}, chroma="4:2:0"
 )
@@ -100,7 +100,7 @@ CODECS = {
         ("avif",),
         "image codec",
         65_536,
-        (1, 10, 20, 35, 50, 65, 80, 90),
+        (1, 10, 20, 30, 40, 55, 70, 85),
         {"speed": 6, "max_threads": 1},
     ),
     "PNG": ImageCodec("PNG", "zlib", ("zlib_ng", "zlib"), "lossless", 2**31 - 1, LOSSLESS, {"optimize": True}),

@@ -24,7 +24,7 @@ SMALLEST_MSE = (0.01 / 255) ** 2
 def mse(images: Images, reconstructions: Images) -> PerImage:
     """Return the mean squared error of each image."""
     difference = np.subtract(images, reconstructions, dtype=np.float64)
-    return np.square(difference).mean(axis=(1, 2, 3))
+    return np.square(difference, out=difference).mean(axis=(1, 2, 3))
 
 
 def mae(images: Images, reconstructions: Images) -> PerImage:
