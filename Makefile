@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 READY := .venv/.ready
+BROWSER := .venv/browser/.ready
 PEERS := .venv-benchmarks/.ready
 
 .PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
@@ -62,7 +63,7 @@ heal: $(READY)
 	@python -m stages.tools.heal
 
 # Threads that have nothing to do sleep: by default they spin, and where others run too keep those from computing.
-test: lint
+test: lint $(BROWSER)
 	@OMP_WAIT_POLICY=passive python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
@@ -102,6 +103,11 @@ $(READY): requirements.txt
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
 	@.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirement requirements.txt
+	@touch $@
+
+# The headless Chromium in which the tests open a report; see tests/browser.py.
+$(BROWSER): tests/browser.py $(READY)
+	@python -m tests.browser
 	@touch $@
 
 $(PEERS): tests/benchmarks/requirements.txt | $(READY)

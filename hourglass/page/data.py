@@ -67,7 +67,7 @@ def losses(gathered: Gathered, dataset: str) -> list[dict[str, Any]]:
     for name in gathered.models(dataset):
         rows = gathered.histories[gathered.histories["model"] == name]
         rows = rows.iloc[:: max(1, math.ceil(len(rows) / EPOCHS))]
-        points = [[int(row.epoch), _short(row.train_loss), _short(row.val_loss)] for row in rows.itertuples()]
+        points = [[int(str(row.epoch)), _short(row.train_loss), _short(row.val_loss)] for row in rows.itertuples()]
         if points:
             panels.setdefault(loss_of(gathered.facts[name]), []).append({"name": name, "points": points})
     return [{"title": title, "models": models} for title, models in panels.items()]

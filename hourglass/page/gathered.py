@@ -94,5 +94,4 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 def _table(path: Path) -> pd.DataFrame:
     """Read a table whose names stay as they are: a class may be called NA, and a label 007."""
     names = ("dataset", "model", "codec", "kind", "setting", "against", "label")
-    table = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={"ssim": ["", "nan"]})
-    return table
+    return pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={"ssim": ["", "nan"]})

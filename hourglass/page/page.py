@@ -71,7 +71,7 @@ def asset(name: str) -> str:
 
 
 def policy(style: str, script: str) -> str:
-    """Return the Content-Security-Policy: the page's own style and script by their hashes, its own pictures, no more."""
+    """Return the Content-Security-Policy: its own style and script by their hashes, pictures in it, no more."""
 
     def source(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
