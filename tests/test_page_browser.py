@@ -1,6 +1,5 @@
 """The page of a group in headless Chromium, with the network refused."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -22,7 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
 
 from .browser import launched, missing  # noqa: E402
 
-pytestmark = pytest.mark.skipif(bool(missing()) and not os.environ.get("CI"), reason=missing() or "there is one")
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is one")
 
 WIDTHS = {"phone": (390, 844), "desk": (1280, 800)}
 
