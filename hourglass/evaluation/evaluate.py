@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from hourglass.coding.fit import Coding, fit_coding
+from hourglass.coding.quantizer import MAX_BITS
 from hourglass.coding.rating import file_scores, rate_curve
 from hourglass.console.errors import UserError
 from hourglass.data.tables import write_table
@@ -58,7 +59,7 @@ def evaluate(folder: Path, subject: Subject) -> Evaluation:
     }
     write_json(folder / "files.json", {split: shortened(means) for split, means in stored.items()})
     write_scores(folder, scores, val_scores, subject.labels_of("test"))
-    most = coding.bits + BEYOND
+    most = min(coding.bits + BEYOND, MAX_BITS)
     curves = {"model": rate_curve(network, coding.quantizer, most, latents, subject.test, device)}
     without, twin = left_out(network.image_shape), None
     if subject.family != BASELINE:
