@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 READY := .venv/.ready
+BROWSER := .venv/browser/.ready
 PEERS := .venv-benchmarks/.ready
 
 .PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
@@ -31,7 +32,7 @@ help:
 quickstart: $(READY)
 	@dvc repro report@quickstart
 	@sed '/^## Pictures/,$$d' metrics/reports/quickstart.md
-	@echo "Pictures: plots/<model>/*.png and plots/reports/quickstart.png. Next: README.md, 'Add a model'."
+	@echo "The report: reports/quickstart.html, which opens in a browser. Next: README.md, 'Add a model'."
 
 repro: $(READY)
 	@dvc repro
@@ -62,7 +63,7 @@ heal: $(READY)
 	@python -m stages.tools.heal
 
 # Threads that have nothing to do sleep: by default they spin, and where others run too keep those from computing.
-test: lint
+test: lint $(BROWSER)
 	@OMP_WAIT_POLICY=passive python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
@@ -103,6 +104,10 @@ $(READY): requirements.txt
 	@.venv/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
 	@.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirement requirements.txt
 	@touch $@
+
+# The headless Chromium in which the tests open a report; see tests/browser.py.
+$(BROWSER): tests/browser.py $(READY)
+	@python -m tests.browser && touch $@ || echo "without a browser, the tests that open a report in one are skipped"
 
 $(PEERS): tests/benchmarks/requirements.txt | $(READY)
 	@.venv/bin/python -m venv --clear .venv-benchmarks

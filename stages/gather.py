@@ -40,7 +40,7 @@ from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, PARAMS, PLOT
 
 def main(group: str, names: list[str]) -> None:
     """Put together what the stages left of the models, by data set."""
-    models = [read_evaluated(name, EVALUATED / name, remedy(f"evaluate@{name}")) for name in names]
+    models = [read_evaluated(name, EVALUATED / name, remedy(f"evaluate@{name}")) for name in sorted(names)]
     datasets: dict[str, list[Evaluated]] = {}
     for model in models:
         datasets.setdefault(model.about.dataset, []).append(model)
@@ -64,7 +64,7 @@ def main(group: str, names: list[str]) -> None:
         write_json(folder / "datasets.json", cards)
         write_table(folder / "curves.csv", pd.concat(curves))
         write_table(folder / "bd_rates.csv", pd.DataFrame(rates, columns=BD_COLUMNS))
-        write_table(folder / "histories.csv", pd.concat([history(name) for name in names]))
+        write_table(folder / "histories.csv", pd.concat([history(name) for name in sorted(names)]))
 
 
 def read_codecs(dataset: str) -> pd.DataFrame:

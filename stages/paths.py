@@ -19,6 +19,7 @@ METRICS = Path("metrics")  # / val or test / <model>.json
 PLOTS = Path("plots")  # / <model>, and / reports / <group>.png
 GROUPS = Path("data/groups")  # / <group>
 GROUP_STAGES = Path("groups/dvc.yaml")
+PAGES = Path("reports")  # / <group>.html
 REPORTS = Path("metrics/reports")  # / <group>.md
 
 

@@ -56,7 +56,7 @@ def read(name: str, evaluated: Path, prepared: Path, history: Path) -> Evaluated
     images, *image_shape = originals.shape
     tables = {
         table: read_table(evaluated / f"{table}.csv", columns, again)
-        for table, columns in (("labels", ["index", "label", "source"]), ("scores", ["index", "mse"]))
+        for table, columns in (("labels", ["index", "label", "source"]), ("scores", ["index", "mse", "psnr_db"]))
     }
     for table, rows in tables.items():
         require_rows(evaluated / f"{table}.csv", rows["index"], range(images), again)

@@ -1,4 +1,7 @@
-"""Put the models of a group side by side -> metrics/reports/<group>.md and plots/reports/<group>.png."""
+"""Put a group of models side by side -> reports/<group>.html, metrics/reports/<group>.md, plots/reports/<group>.png.
+
+The page says all and needs no network; the text, in git, is what of it changes between commits.
+"""
 
 from itertools import groupby
 from pathlib import Path
@@ -16,8 +19,9 @@ from hourglass.metrics.answers import to_sentences
 from hourglass.metrics.group import Group
 from hourglass.metrics.quality import METRICS
 from hourglass.metrics.results import Facts
-from hourglass.metrics.table import Result, to_markdown
-from stages.paths import GROUPS, LOCKS, PARAMS, PLOTS, REPORTS, remedy
+from hourglass.metrics.table import Result, against_markdown, to_markdown
+from hourglass.page.page import write_page
+from stages.paths import GROUPS, LOCKS, PAGES, PARAMS, PLOTS, REPORTS, remedy
 
 HEADING = (
     "Scores on the test split, which no choice ever saw; PCA first. "
@@ -27,17 +31,25 @@ ANSWERS = (
     "Which model to use: the best one of each size on the validation images, with its PSNR on the test images and, "
     "image by image, the difference to PCA of as many numbers [95% interval, bootstrap]."
 )
+AGAINST = (
+    "PSNR in dB. PCA has as many numbers. A model's files have so many bytes an image, all test images in one file; "
+    "image codecs have as many, in a file each or all in one sheet, whichever is better."
+)
 FIRST = ("reconstructions", "whole", "latents", "training", "samples", "variations")  # in this order, then all others
 
 
 def main(name: str) -> None:
     """Compare all models of one group by their scores on the test split."""
     group = Params.load(PARAMS).keywords(Group, "groups", name)
-    results = read(GROUPS / f"{name}.json", group, name)
-    text = f"# {group['title']}\n\n{ANSWERS}\n\n"
-    with whole_file(REPORTS / f"{name}.md") as page, whole_file(PLOTS / "reports" / f"{name}.png") as picture:
-        page.write_text(text + answers(results) + to_markdown(results) + links(name, results), encoding="utf-8")
+    results = read(GROUPS / name / "facts.json", group, name)
+    sentences = to_sentences(results)
+    text = f"# {group['title']}\n\n{ANSWERS}\n\n" + "".join(f"- {line}\n" for line in sentences)
+    text += f"\n## Against PCA and image codecs\n\n{AGAINST}\n\n{against_markdown(results)}"
+    text += f"\n## Scores\n\n{HEADING}\n\n{to_markdown(results)}{links(name, results)}"
+    with whole_file(REPORTS / f"{name}.md") as written, whole_file(PLOTS / "reports" / f"{name}.png") as picture:
+        written.write_text(text, encoding="utf-8")
         save(draw_comparison(bars(results), headings(), group["title"]), picture)
+    write_page(GROUPS / name, group, sentences, PAGES / f"{name}.html")
 
 
 def read(path: Path, group: dict[str, Any], name: str) -> list[Result]:
@@ -53,11 +65,6 @@ def read(path: Path, group: dict[str, Any], name: str) -> list[Result]:
         note = " ".join(group["notes"].get(model, "").split())  # on one line
         results.append(Result(model, facts, figures, published.get("source", ""), note))
     return sorted(results, key=lambda result: result.order)
-
-
-def answers(results: list[Result]) -> str:
-    """Return what the scores say, in words, and the heading of the table that they are in."""
-    return "".join(f"- {line}\n" for line in to_sentences(results)) + f"\n## Scores\n\n{HEADING}\n\n"
 
 
 def links(group: str, results: list[Result]) -> str:

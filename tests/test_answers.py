@@ -29,7 +29,7 @@ def result(
         bits=8,
         tile=None,
         left_out={"pca": "of too few images"},
-        weights=1000,
+        parameters=1000,
         split="by image",
         images=images,
         test=test,

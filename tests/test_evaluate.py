@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn import decomposition
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from hourglass.metrics.quality import METRICS, Metric
 from hourglass.metrics.results import About, Varied
 from hourglass.networks.base.autoencoder import Autoencoder
 from hourglass.networks.base.families import build
-from stages import evaluate, gather, plot, report
+from stages import codecs, evaluate, gather, plot, report
 
 from .shards import save_split
 
@@ -36,8 +37,18 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 SEEDS = (0, 7, 8)  # of cells-dense
 META = {
-    "title": "Cells", "license": "", "citation": "", "counts": {"train": 40, "val": 4, "test": 5}, "split_note": "random"
-}  # fmt: skip
+    "title": "Cells",
+    "license": "",
+    "citation": "",
+    "counts": {"train": 40, "val": 4, "test": 5},
+    "split": "random",
+    "split_note": "by image",
+    "groups": None,
+    "classes": [],
+    "shape": [3, 9, 11],
+    "preparation": {},
+    "copies": 0,
+}
 PREPARATION = {"color": "rgb", "resize": "crop", "resample": "lanczos", "orientation": "exif"}
 
 
@@ -66,6 +77,7 @@ def prepare(shape: tuple[int, int, int] = (3, 9, 11)) -> dict[str, NDArray[np.ui
         ]
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
     (folder / "meta.json").write_text(json.dumps(META), encoding="utf-8")
+    Image.fromarray(splits["test"][0].transpose(1, 2, 0)[..., 0]).save(folder / "preview.png")
     for name, (family, network) in NETWORKS.items():
         seeds = SEEDS if name == "cells-dense" else SEEDS[:1]
         config = {"family": family, "image_shape": shape, "network": network, "seeds": list(seeds)}
@@ -170,7 +182,7 @@ def test_about_says_what_reports_need() -> None:
     assert 4 <= bits <= 16
     assert list(files["val"]) == list(files["test"]) == ["bytes", "psnr_db", "ssim"]
     assert about.pop("left_out").keys() == {"ssim_gaussian", "ms_ssim"}
-    expected = {"dataset": "cells", "family": "pca", "tile": [4, 5], "latent_dim": 18, "weights": 60 + 2 * 60}
+    expected = {"dataset": "cells", "family": "pca", "tile": [4, 5], "latent_dim": 18, "parameters": 60 + 2 * 60}
     assert about == expected | {"compression_ratio": pytest.approx(3 * 9 * 11 / bytes_per_image)}
     assert read("data/evaluated/cells-dense/about.json")["tile"] is None
 
@@ -229,7 +241,8 @@ def test_a_curve_is_of_files_of_few_bits_and_many() -> None:
     curve = pd.read_csv("data/evaluated/cells-vae/curve.csv")
     of_model = curve[curve["codec"] == "model"].set_index("bits")
     assert list(of_model.index) == list(range(4, bits["bits"] + 3))
-    assert (of_model["bytes"].diff().dropna() > 0).all()
+    assert (of_model["bytes"].diff().dropna() >= 0).all()  # of so few images, a bit may hide in the last word
+    assert of_model["psnr_db"].iloc[-1] > of_model["psnr_db"].iloc[0]
     assert of_model["bytes"][bits["bits"]] == pytest.approx(files["test"]["bytes"], rel=1e-3)  # of so few images, all
     assert of_model["psnr_db"][bits["bits"]] == pytest.approx(files["test"]["psnr_db"], rel=1e-3)
 
@@ -278,6 +291,7 @@ def test_from_models_to_a_report() -> None:
         evaluate.main(name)
         plot.main(name)
         drawn[name] = {path.stem for path in Path(f"plots/{name}").iterdir()}
+    codecs.main("cells")
     gather.main("cells", list(NETWORKS))
     report.main("cells")
     assert {"reconstructions", "latents", "training"} <= drawn["cells-dense"]
@@ -306,6 +320,7 @@ def test_a_metric_of_the_registry_is_scored_and_reported(monkeypatch: pytest.Mon
     prepare()
     evaluate.main("cells-dense")
     plot.main("cells-dense")
+    codecs.main("cells")
     gather.main("cells", ["cells-dense"])
     report.main("cells")
     assert 0 < read("metrics/test/cells-dense.json")["largest"] <= 1
@@ -326,6 +341,7 @@ def test_a_figure_is_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     prepare()
     evaluate.main("cells-dense")
     plot.main("cells-dense")
+    codecs.main("cells")
     gather.main("cells", ["cells-dense"])
     report.main("cells")
     assert Path("plots/cells-dense/dark.png").exists()
@@ -478,7 +494,7 @@ def test_labels_of_other_images_are_one_line() -> None:
     for rows in (table[:-1], table[::-1], table[table["split"] != "test"]):
         rows.to_csv("data/prepared/cells/labels.csv", index=False)
         with pytest.raises(
-            UserError, match=r"^data/prepared/cells/labels.csv: expected 5 rows with index 0 to 4 in this"
+            UserError, match=r"^data/prepared/cells/labels.csv: expected (5|40) rows with index 0 to (4|39) in this"
         ):
             evaluate.main("cells-pca")
 

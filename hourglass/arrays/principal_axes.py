@@ -1,4 +1,4 @@
-"""Rows of numbers along their principal axes: as many coordinates as rows say all, of however many columns."""
+"""Rows of numbers along their principal axes: as many coordinates as there are rows say all of any columns."""
 
 from collections.abc import Iterator
 from typing import Any

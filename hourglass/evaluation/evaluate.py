@@ -94,7 +94,7 @@ def about(subject: Subject, bits: int, bytes_per_image: float, without: Mapping[
         "tile": None if tile == network.image_shape[1:] else tile,
         "left_out": without,
         "latent_dim": network.latent_dim,
-        "weights": sum(tensor.numel() for tensor in network.state_dict().values()),
+        "parameters": sum(tensor.numel() for tensor in network.state_dict().values()),
         "bits": bits,
         "bytes_per_image": bytes_per_image,
         "compression_ratio": math.prod(network.image_shape) / bytes_per_image,

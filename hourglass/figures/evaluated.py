@@ -55,7 +55,7 @@ class Evaluated:
         reconstructions: (N, C, H, W), uint8.
         latents: (N, D), float32.
         labels: a row an image: index, label, source; the last two are text, "" where there is none.
-        scores: a row an image: index and a column for each metric.
+        scores: a row an image: index and a column for each metric, psnr_db among them.
         history: a row an epoch: epoch, train_loss, val_loss, ...
         tile: height and width of a tile, None where the network sees an image as a whole.
         generated: of a generative family.
@@ -80,3 +80,21 @@ class Evaluated:
         """Return the score of one image as text: SSIM, or MSE where the images are too small for that."""
         metric = "ssim" if "ssim" in self.scores else "mse"
         return f"{metric.upper()} {self.scores[metric].iloc[index]:.3f}"
+
+    def origin(self, index: int, most: int) -> list[str]:
+        """Return the class and the source of one image, as far as it has them: lines of `most` characters at most.
+
+        Of a source, the end tells it apart: of olivetti/faces.mat[17], faces.mat[17].
+        """
+        label, source = (str(self.labels[column].iloc[index]) for column in ("label", "source"))
+        return [line for line in (start(label, most), end(source.rpartition("/")[2], most)) if line]
+
+
+def start(text: str, most: int) -> str:
+    """Cut the end off a text of more than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def end(text: str, most: int) -> str:
+    """Cut the start off a text of more than `most` characters."""
+    return text if len(text) <= most else f"…{text[len(text) - most + 1 :]}"

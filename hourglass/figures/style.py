@@ -23,6 +23,7 @@ BLUE, ORANGE, GREEN, PURPLE, RED, SKY, YELLOW, BLACK = (
     "#000000",
 )
 GRAY = "#8C8C8C"
+LIGHT = "#C8C8C8"  # of what is there, but not what a picture is about
 DPI = 130
 # One for each of up to ten classes; the markers differ too, so that no class is told apart by color alone.
 CLASS_COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, BLACK, GRAY, "#7F5539", "#B8A900")

@@ -10,6 +10,7 @@ from hourglass.figures.style import DPI, SKY, draw_error, new_figure, show_image
 LARGE = 100  # pixels, the side from which on an image gets a picture of its own
 PANEL = 4.2  # inches, at least
 TALLEST = 12.0  # inches
+LONGEST = 40  # characters of the class and of the source
 
 
 def draw(model: Evaluated) -> Figure | None:
@@ -31,6 +32,7 @@ def draw(model: Evaluated) -> Figure | None:
         _draw_grid(axes[0], tile, height, width)
     size = f"{tile[0]}x{tile[1]} tiles" if tile else f"{height}x{width}"
     titles = (f"original, {size}", f"reconstruction, {model.caption(0)}", "error")
+    axes[0].set_xlabel(", ".join(model.origin(0, LONGEST)), fontsize=8)
     for axis, label in zip(axes, titles, strict=True):
         axis.set_title(label)
         axis.set(xticks=[], yticks=[])

@@ -3,10 +3,10 @@
 The values of likelihood.json; nats and bits are means over at most 2,048 test images, evenly spread:
 
 likelihood                         "bernoulli" or "gaussian", as params.yaml names it
-images, samples                    how many test images, and latents of each
+images, k                          how many test images, and latents of each
 elbo_nats                          evidence lower bound of the log likelihood: -(reconstruction_nats + kl_nats)
 reconstruction_nats, kl_nats       its two parts, as in the training history
-importance_weighted_nats           a closer lower bound, by all `samples` latents of an image together
+importance_weighted_nats           a closer lower bound, by all k latents of an image together
 elbo_bits_per_dimension            the negative bound in bits, divided by the values of an image: of "gaussian" those of
                                    256 gray levels, of "bernoulli" the cross-entropy of values in [0, 1], which compares
                                    with no other
@@ -81,7 +81,7 @@ def likelihood(network: Autoencoder, train: Images, test: Images, device: torch.
     if isinstance(network, Variational):
         bounds = _bounds(network, spread_out(train, TRAIN_IMAGES), images, kl, device)
         finite = {name: rounded(value) for name, value in bounds.items() if math.isfinite(value)}
-        values |= {"likelihood": network.likelihood, "samples": SAMPLES} | finite
+        values |= {"likelihood": network.likelihood, "k": SAMPLES} | finite
         left_out |= dict.fromkeys(bounds.keys() - finite.keys(), INFINITE)
     else:
         left_out["elbo_nats"] = NONE

@@ -68,7 +68,7 @@ def twin_shape(network: Autoencoder) -> tuple[tuple[int, int], int]:
     size = network.image_shape[1:]
     tile: tuple[int, int] | None = getattr(network, "tile", None)
     if tile is not None:
-        return tile, network.latent_dim // tiles_per_image(network.image_shape, tile)
+        return (tile[0], tile[1]), network.latent_dim // tiles_per_image(network.image_shape, tile)
     maps: tuple[int, ...] | None = getattr(network, "feature_maps", None)  # (F, h, w)
     if maps is not None:
         height, width = (math.ceil(side / steps) for side, steps in zip(size, maps[1:], strict=True))

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from hourglass.metrics.results import Facts, Versus
-from hourglass.metrics.table import Result
+from hourglass.metrics.table import Result, best_codecs
 
 CHOOSES = "psnr_db"
 FEW = 30  # test images; of fewer a mean says little
-NO_IMAGE_CODEC = ("PCA", "PNG", "WebP lossless")  # in `same_bytes`
 
 
 def to_sentences(results: list[Result]) -> list[str]:
@@ -63,15 +62,8 @@ def _against_pca(versus: Versus) -> str:
 
 
 def _against_files(facts: Facts) -> str:
-    """Return how a model's files compare with those of image codecs of as many bytes.
-
-    The images of a sheet are all in one file, as those of the model are; of a codec with both the better one counts.
-    """
-    reached: dict[str, float] = {}
-    for form, value in facts.same_bytes.items():
-        codec = form.removesuffix(" sheet")
-        if codec not in NO_IMAGE_CODEC:
-            reached[codec] = max(value, reached.get(codec, value))
+    """Return how a model's files compare with those of image codecs of as many bytes."""
+    reached = best_codecs(facts)
     start = f"Its files, {facts.coded.bytes:.4g} bytes an image, have {facts.coded.psnr_db:.1f} dB"
     if not reached:
         return f"{start}; no image codec has files as small."

@@ -26,7 +26,7 @@ class About:
         bits: Of each number, before entropy coding.
         tile: Height and width of a tile, None where the network sees an image as a whole.
         left_out: What the model has no score of -> why.
-        weights: Numbers in its file of weights.
+        parameters: Numbers in its file of weights.
     """
 
     dataset: Name
@@ -37,7 +37,7 @@ class About:
     bits: Count
     tile: tuple[Side, Side] | None
     left_out: Mapping[str, Text]
-    weights: Count
+    parameters: Count
 
 
 @dataclass(frozen=True)

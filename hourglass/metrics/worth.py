@@ -16,6 +16,7 @@ LARGE = 4096  # values of an image, beyond which the products of many rows would
 TRAIN_IMAGES, LARGE_TRAIN_IMAGES, TEST_IMAGES = 4096, 2048, 2048  # at most
 COMPARED_IMAGES = 1000  # test images whose distances to each other are computed, at most
 NEIGHBORS = 5
+FEWEST = 3  # training images a class, on average
 CLASSES = 256  # that a linear model is fitted to, at most
 INVERSE_PENALTIES = 1.0, 0.1, 0.01  # scikit-learn's C, with its default first
 HELD_OUT = 5  # one training image in so many chooses among these
@@ -173,9 +174,10 @@ def _describe_classes(train_labels: Labels, test_labels: Labels) -> tuple[dict[s
         return {}, dict.fromkeys(both, "expected training images of at least 2 classes, got 1")
     if not scored.any():
         return {}, dict.fromkeys(both, "expected test images of classes that are in training too, got none")
+    if fitted.sum() < FEWEST * len(classes):
+        few = f"expected at least {FEWEST} training images a class, got {fitted.sum()} of {len(classes)} classes"
+        return {}, dict.fromkeys(both, few)
     reasons = {}
-    if fitted.sum() < NEIGHBORS:
-        reasons["knn_accuracy"] = f"expected at least {NEIGHBORS} training images, got {fitted.sum()}"
     if len(classes) > CLASSES:
         reasons["probe_accuracy"] = f"expected at most {CLASSES} classes, got {len(classes)}"
     described = {

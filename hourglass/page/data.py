@@ -67,7 +67,7 @@ def losses(gathered: Gathered, dataset: str) -> list[dict[str, Any]]:
     for name in gathered.models(dataset):
         rows = gathered.histories[gathered.histories["model"] == name]
         rows = rows.iloc[:: max(1, math.ceil(len(rows) / EPOCHS))]
-        points = [[int(row.epoch), _short(row.train_loss), _short(row.val_loss)] for row in rows.itertuples()]
+        points = [[int(str(row.epoch)), _short(row.train_loss), _short(row.val_loss)] for row in rows.itertuples()]
         if points:
             panels.setdefault(loss_of(gathered.facts[name]), []).append({"name": name, "points": points})
     return [{"title": title, "models": models} for title, models in panels.items()]
@@ -79,7 +79,9 @@ def loss_of(facts: Facts) -> str:
     if facts["family"] == "vae":
         return f"negative ELBO, {network.get('likelihood', 'bernoulli').capitalize()} likelihood"
     weights = network.get("loss") or {"mse": 1}
-    return " + ".join(heading(name) if weight == 1 else f"{weight:g} {heading(name)}" for name, weight in weights.items())
+    return " + ".join(
+        heading(name) if weight == 1 else f"{weight:g} {heading(name)}" for name, weight in weights.items()
+    )
 
 
 def latents(gathered: Gathered, dataset: str) -> dict[str, Any] | None:

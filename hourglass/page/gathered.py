@@ -62,9 +62,17 @@ class Gathered:
         return [(why, int(index)) for why in CHOSEN for index in chosen.get(why, [])]
 
 
-def read_gathered(folder: Path) -> Gathered:
-    """Read the tables of a group; pictures are read where they are shown."""
+def read_gathered(folder: Path, group: Mapping[str, Any]) -> Gathered:
+    """Read the tables of a group; pictures are read where they are shown.
+
+    Args:
+        folder: Where they are.
+        group: The entry of `groups` in params.yaml, with what was published for models and notes on them.
+    """
     facts, datasets = _json(folder / "facts.json"), _json(folder / "datasets.json")
+    for name, of_model in facts.items():
+        of_model["published"] = group["published"].get(name, {})
+        of_model["note"] = " ".join(group["notes"].get(name, "").split())  # on one line
     return Gathered(
         folder=folder,
         facts=dict(sorted(facts.items(), key=lambda item: _order(*item))),
@@ -86,5 +94,4 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 def _table(path: Path) -> pd.DataFrame:
     """Read a table whose names stay as they are: a class may be called NA, and a label 007."""
     names = ("dataset", "model", "codec", "kind", "setting", "against", "label")
-    table = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={"ssim": ["", "nan"]})
-    return table
+    return pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values={"ssim": ["", "nan"]})

@@ -30,7 +30,7 @@ def write_page(folder: Path, group: Mapping[str, Any], sentences: Sequence[str],
         sentences: The answer in words, a sentence or more for each data set; `names` of models stand in backticks.
         file: Where to write.
     """
-    gathered = read_gathered(folder)
+    gathered = read_gathered(folder, group)
     page = render(gathered, group["title"], sentences)
     with whole_file(file) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -45,7 +45,9 @@ def render(gathered: Gathered, title: str, sentences: Sequence[str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(words, name) for name in ("heading", "number", "score", "size", "prose", "flat")}
+    environment.filters |= {
+        name: getattr(words, name) for name in ("heading", "number", "score", "size", "prose", "flat")
+    }
     style, script = asset("page.css") + asset("chart.css"), "\n".join(asset(f"{name}.js") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
     return environment.get_template("page.html.j2").render(
@@ -69,7 +71,7 @@ def asset(name: str) -> str:
 
 
 def policy(style: str, script: str) -> str:
-    """Return the Content-Security-Policy: the page's own style and script by their hashes, its own pictures, no more."""
+    """Return the Content-Security-Policy: its own style and script by their hashes, pictures in it, no more."""
 
     def source(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

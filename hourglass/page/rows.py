@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hourglass.natural import natural_key
 from hourglass.page.gathered import BASELINE, Facts, Gathered
-from hourglass.page.words import SMALL, heading, number, score, signed, size, twin_name
+from hourglass.page.words import MISSING, SMALL, heading, number, score, signed, size, twin_name
 
 
 class Table(NamedTuple):
@@ -82,9 +82,9 @@ def _cells(facts: Facts) -> list[Cell]:
         cells.append(Cell(score("psnr_db", versus["psnr_db"]), value=versus["psnr_db"]))
         cells.append(Cell(signed(versus["mean"]), interval, versus["mean"]))
     else:
-        cells += [Cell("–"), Cell("–")]
-    cells.append(Cell(score("psnr_db", jpeg[1]), jpeg[0], jpeg[1]) if jpeg else Cell("–"))
-    cells.append(Cell(good or ("" if bad else "–"), value=f"{good} {bad}".strip(), worse=bad))
+        cells += [Cell(MISSING), Cell(MISSING)]
+    cells.append(Cell(score("psnr_db", jpeg[1]), jpeg[0], jpeg[1]) if jpeg else Cell(MISSING))
+    cells.append(Cell(good or ("" if bad else MISSING), value=f"{good} {bad}".strip(), worse=bad))
     return cells
 
 
@@ -112,7 +112,7 @@ def verdict(facts: Facts) -> tuple[str, str]:
 
 def _spread(metric: str, spread: Facts | None) -> Cell:
     if not spread:
-        return Cell("–")
+        return Cell(MISSING)
     below = f"[{score(metric, spread['low'])}, {score(metric, spread['high'])}]"
     return Cell(score(metric, spread["mean"]), below, spread["mean"])
 
@@ -165,7 +165,7 @@ def rates_table(gathered: Gathered, dataset: str) -> Table:
     for name in gathered.models(dataset):
         rates = [found.get((name, other)) for other in against]
         if any(rate is not None for rate in rates):
-            rows.append((name, ["–" if rate is None else f"{signed(rate, 0)}%" for rate in rates]))
+            rows.append((name, [MISSING if rate is None else f"{signed(rate, 0)}%" for rate in rates]))
     return Table([BASELINE.upper() if other == BASELINE else other for other in against], rows)
 
 
@@ -200,15 +200,13 @@ def _is_number(value: object) -> bool:
 
 
 def likelihood_table(gathered: Gathered, dataset: str) -> Table:
-    """Return the generative models of a data set, and a row of their values for each measure: there are many of those."""
+    """Return the generative models of a data set, and a row of their values for each measure."""
     found = {
-        name: likelihood
-        for name in gathered.models(dataset)
-        if (likelihood := gathered.facts[name].get("likelihood"))
+        name: likelihood for name in gathered.models(dataset) if (likelihood := gathered.facts[name].get("likelihood"))
     }
     measures = dict.fromkeys(key for values in found.values() for key, value in values.items() if _is_number(value))
     rows = [
-        (heading(key), [number(values[key]) if key in values else "–" for values in found.values()])
+        (heading(key), [number(values[key]) if key in values else MISSING for values in found.values()])
         for key in measures
     ]
     return Table(list(found), rows)

@@ -5,6 +5,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+MISSING = "\N{EN DASH}"  # in place of a value
+MINUS = "\N{MINUS SIGN}"  # as wide as a plus
 SMALL = 30  # test images; the mean of fewer says little
 
 HEADINGS = {
@@ -36,7 +38,7 @@ def heading(key: str) -> str:
 
 def score(metric: str, value: float | None) -> str:
     """Write a score with the decimals of its metric; a missing one is a dash."""
-    return "–" if value is None else f"{value:.{_DECIMALS.get(metric, 3)}f}"
+    return MISSING if value is None else f"{value:.{_DECIMALS.get(metric, 3)}f}"
 
 
 def number(value: object) -> str:
@@ -45,7 +47,7 @@ def number(value: object) -> str:
         return str(value)
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}".replace("-", "−")
+    return f"{value:.4g}".replace("-", MINUS)
 
 
 def size(value: float) -> str:
@@ -61,7 +63,7 @@ def twin_name(facts: Mapping[str, Any]) -> str:
 
 def signed(value: float, decimals: int = 1) -> str:
     """Write a difference with its sign, a true minus."""
-    return f"{value:+.{decimals}f}".replace("-", "−")
+    return f"{value:+.{decimals}f}".replace("-", MINUS)
 
 
 def prose(text: str) -> Markup:
@@ -82,5 +84,5 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             rows += flat({str(place): item for place, item in enumerate(value)}, f"{prefix}{key}.")
         else:
             text = ", ".join(map(number, value)) if isinstance(value, list) else number(value)
-            rows.append((f"{prefix}{key}", text or "–"))
+            rows.append((f"{prefix}{key}", text or MISSING))
     return rows

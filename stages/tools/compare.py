@@ -1,4 +1,4 @@
-"""Show what differs between two commits, in 120 columns: `make compare A=HEAD~1 B=HEAD`; without B, the files as they are.
+"""Show what differs between two commits in 120 columns: `make compare A=HEAD~1 B=HEAD`, or without B.
 
 DVC's own table of parameters is as wide as the longest text in them, and its page of plots shows those that did not
 change, too: for one model that was trained again, the pictures of all.
