@@ -20,7 +20,7 @@ from hourglass.arrays.spread import CODED
 from hourglass.console.errors import UserError
 from hourglass.data.sums import check_sums
 from hourglass.image_codecs.formats import CODECS, JPEG, decode
-from hourglass.image_codecs.sweep import TINY, Row, Way, grid, store_sheet, sweep, ways
+from hourglass.image_codecs.sweep import BATCH_VALUES, TINY, Row, Way, grid, store_sheet, sweep, ways
 from stages import codecs
 
 from .conftest import ROOT
@@ -188,6 +188,15 @@ def test_a_pillow_without_avif_leaves_it_out(tmp_path: Path) -> None:
     assert set(pd.read_csv(folder / "curves.csv")["codec"]) == {
         *("JPEG", "JPEG sheet", "WebP", "WebP sheet", "PNG", "PNG sheet", "WebP lossless", "WebP lossless sheet")
     }
+
+
+def test_large_images_are_measured_some_at_a_time() -> None:
+    images, way = waves(5, 3, 400, 400), Way("JPEG", replace(JPEG, qualities=(50,)))
+    assert images.size > 2 * BATCH_VALUES
+    (row,) = sweep(images, [way])
+    alone = [sweep(images[index : index + 1], [way])[0] for index in range(5)]
+    for name in ("bytes", "psnr_db", "ssim"):
+        assert row[name] == pytest.approx(np.mean([float(one[name]) for one in alone]))
 
 
 def test_memory_does_not_grow_with_the_images() -> None:
