@@ -6,50 +6,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
 from hourglass.arrays.principal_axes import plane, principal_coordinates
 from hourglass.console.errors import UserError
-from hourglass.figures import latents, reconstructions, training, variations, whole
+from hourglass.figures import latents, training, variations, whole
 from hourglass.figures.comparison import Bar, draw_comparison
-from hourglass.figures.evaluated import Evaluated, Generated
+from hourglass.figures.evaluated import Evaluated
 from hourglass.figures.rows import draw_rows, mosaic
 from hourglass.figures.style import save
 from stages.plot import drawings, read_history
 
+from .evaluations import evaluated
+
 FIGURES = dict(drawings())
-
-
-def evaluated(
-    shape: tuple[int, ...] = (5, 1, 8, 6), latent_dim: int = 3, classes: int = 2, ssim: bool = True
-) -> Evaluated:
-    """Return a generative model's results on random images (N, C, H, W), trained for three epochs."""
-    generator = np.random.default_rng(0)
-
-    def images(*rows: int) -> NDArray[np.uint8]:
-        return generator.integers(0, 256, (*rows, *shape[1:]), dtype=np.uint8)
-
-    count = shape[0]
-    labels = {"index": range(count), "label": [f"class {row % classes}" for row in range(count)]}
-    scores = {"index": range(count), "mse": np.linspace(0.1, 0.2, count)}
-    generated = Generated(
-        images(2), images(latent_dim, 2), images(3), list(range(latent_dim)), [0.5] * latent_dim, [-1.0, 1.0]
-    )
-    return Evaluated(
-        name="cells-vae",
-        originals=images(count),
-        reconstructions=images(count),
-        latents=generator.normal(size=(count, latent_dim)).astype(np.float32),
-        labels=pd.DataFrame(labels | {"source": [f"cells.npy[{row}]" for row in range(count)]}),
-        scores=pd.DataFrame(scores | ({"ssim": np.linspace(0.8, 0.9, count)} if ssim else {})),
-        history=pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [3.0, 2, 1], "val_loss": [4.0, 2, 3]}),
-        generated=generated,
-    )
 
 
 def test_the_figures_are_the_files_that_draw() -> None:
     names = {path.stem for path in Path(training.__file__).parent.glob("*.py")}
-    assert set(FIGURES) == names - {"__init__", "comparison", "evaluated", "rows", "style"}
+    assert set(FIGURES) == names - {"__init__", "columns", "comparison", "evaluated", "rows", "style"}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -93,6 +67,24 @@ def test_a_latent_stands_with_the_label_of_its_image() -> None:
     drawn = {dots.get_label(): np.asarray(dots.get_offsets()) for dots in figure.axes[0].collections}
     assert sorted(map(str, drawn)) == ["class 0", "class 1", "class 2"]
     np.testing.assert_allclose(drawn["class 1"], points[[1, 4]])
+
+
+def test_of_many_classes_the_largest_have_a_color_and_none_is_written_over_another() -> None:
+    model = evaluated((60, 1, 8, 8), classes=12)
+    sizes = dict.fromkeys(range(12), 1) | {2: 30, 10: 10, 11: 4}
+    sizes[0] += 60 - sum(sizes.values())
+    model.labels["label"] = [f"class {label}" for label, count in sizes.items() for _ in range(count)]
+    axis = latents.draw(model).axes[0]
+    legend = axis.get_legend()
+    assert legend is not None
+    assert legend.get_title().get_text() == "9 of 12 classes"
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown == ["all others", *(f"class {index}" for index in (0, 1, 2, 3, 4, 5, 6, 10, 11))]
+    counts = {str(dots.get_label()): len(np.asarray(dots.get_offsets())) for dots in axis.collections}
+    assert (counts["all others"], counts["class 2"], counts["class 10"]) == (3, 30, 10)
+    colors = [tuple(np.ravel(dots.get_facecolor())[:3]) for dots in axis.collections]
+    assert len(set(colors)) == 10
+    assert not axis.texts
 
 
 def test_without_labels_the_color_is_the_position_in_the_file() -> None:
@@ -161,19 +153,6 @@ def test_only_positive_losses_have_a_logarithmic_scale(losses: list[float], scal
     assert axis.get_yscale() == scale
     bottom, top = axis.get_ylim()
     assert bottom <= min(losses) < max(losses) <= top
-
-
-def test_the_error_map_is_of_values_from_0_to_1() -> None:
-    black, white = np.zeros((1, 1, 4, 4), np.uint8), np.full((1, 1, 4, 4), 255, np.uint8)
-    figure = reconstructions.draw(replace(evaluated((1, 1, 4, 4)), originals=black, reconstructions=white))
-    assert [np.max(np.asarray(figure.axes[row].images[0].get_array())) for row in range(3)] == [0, 255, 1]
-
-
-def test_the_caption_is_the_score_of_the_image() -> None:
-    figure = reconstructions.draw(evaluated((3, 1, 8, 8)))
-    captions = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
-    assert captions == ["SSIM 0.800", "SSIM 0.850", "SSIM 0.900"]
-    assert evaluated(ssim=False).caption(0) == "MSE 0.100"
 
 
 def test_a_whole_image_shows_the_grid_of_its_tiles() -> None:

@@ -83,7 +83,7 @@ def test_the_quickstart_makes_everything_that_it_promises(quickstart: Project) -
 
 def test_the_quickstart_draws_every_picture_and_the_report_shows_it(quickstart: Project) -> None:
     for model in QUICKSTART:
-        expected = {"reconstructions", "latents"}
+        expected = {"reconstructions", "worst", "latents"}
         expected |= set() if model.endswith("pca") else {"training"}
         expected |= {"whole"} if model.startswith("photos") else set()
         expected |= {"samples", "variations", "interpolation"} if model == "digits-vae" else set()

@@ -8,8 +8,8 @@ from hourglass.figures.evaluated import Evaluated
 from hourglass.figures.style import ERROR_LIMIT, draw_error, new_figure, show_image
 
 MOST = 12  # images
-COLUMN = 1.15  # inches, which a caption of CAPTION characters fits
-CAPTION = 17
+COLUMN = 1.2  # inches, which CAPTION characters fit, be they the widest
+CAPTION = 14
 TALLEST = 3.0  # inches of a row
 
 
@@ -21,7 +21,7 @@ def draw_columns(model: Evaluated, chosen: Sequence[int], captions: Sequence[str
     height, width = model.originals.shape[2:]
     row = min(COLUMN * height / width, TALLEST)
     # A row of names needs more than a column where there are few; the title and the scale need the rest.
-    figure = new_figure(max(COLUMN * len(chosen) + 1.4, 4.5), 3 * row + 1.5)
+    figure = new_figure(max(COLUMN * len(chosen) + 1.4, 4.5), 3 * row + 1.2)
     figure.set_layout_engine("compressed")  # constrained, and without the gaps that images of a fixed shape would leave
     axes = figure.subplots(3, len(chosen), squeeze=False)
     for position, (index, caption) in enumerate(zip(chosen, captions, strict=True)):
