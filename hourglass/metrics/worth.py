@@ -200,4 +200,4 @@ def _describe_neighborhoods(images: Rows) -> tuple[dict[str, object], Reasons]:
 
 
 def _varies(rows: Rows) -> bool:
-    return bool((rows != rows[:1]).any())
+    return any((row != rows[0]).any() for row in rows)  # of most images, two are looked at
