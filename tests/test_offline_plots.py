@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from hourglass.metrics.quality import METRICS
 from stages.tools.plots_page import SCRIPTS
 
 from .conftest import ROOT, Project, copy_of
 
 PAGE = "dvc_plots/index.html"
+# The line of README.md, for another model: one model's scores and values at the last commits.
+SHOW_COMMITS = (
+    "dvc exp show -n 5 --csv --only-changed --hide-workspace "
+    r"--drop '^(?!rev$|Experiment$|(metrics/test/|models\.)digits-dense\.(?!json$))' "
+    "| sed 's/, / /g; 1s/[^,]*[.:]//g' | column -s, -t"
+)
 
 
 class Loads(HTMLParser):
@@ -106,6 +113,16 @@ def test_without_a_second_commit_the_files_are_compared(retrained: Project, tmp_
     printed = project.ok("python", "-m", "stages.tools.compare", "HEAD")
     assert re.search(r"^models\.digits-dense\.training\.epochs +6 +7$", printed, re.MULTILINE)
     assert "No plot changed." in printed  # nothing was run
+
+
+@pytest.mark.skipif(shutil.which("column") is None, reason="this system has no `column`")
+def test_the_commits_of_one_model_are_a_table_that_fits_a_terminal(retrained: Project) -> None:
+    header, *rows = [line.split() for line in retrained.ok("sh", "-c", SHOW_COMMITS).splitlines()]
+    assert header == ["rev", *sorted(METRICS), "epochs"]
+    assert [row[-1] for row in rows[:2]] == ["6", "3"]
+    assert max(map(len, retrained.ok("sh", "-c", SHOW_COMMITS).splitlines())) <= 120
+    words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ").split())
+    assert SHOW_COMMITS.replace("digits-dense", "frey-linear") in words
 
 
 def test_an_unknown_commit_is_told_in_a_line(cloned: Project) -> None:

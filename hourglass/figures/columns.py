@@ -9,7 +9,7 @@ from hourglass.figures.style import ERROR_LIMIT, draw_error, new_figure, show_im
 
 MOST = 12  # images
 COLUMN = 1.2  # inches, which CAPTION characters fit, be they the widest
-CAPTION = 14
+CAPTION = 13
 TALLEST = 3.0  # inches of a row
 
 
