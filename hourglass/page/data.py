@@ -14,8 +14,9 @@ from hourglass.page.pictures import grid, strip, whole
 from hourglass.page.words import heading, twin_name
 
 EPOCHS = 400  # of a training curve, at most
-GRAY = 7  # the color of PCA, in --s0 to --s9 of page.css
-OTHERS = (0, 1, 2, 3, 4, 5, 8, 9)  # the colors of all other models, in turn
+GRAY = 7  # the color of PCA, in --s0 to --s9 of page.css, and its marks, in turn
+GRAY_MARKS = (7, 2, 1, 3)
+OTHERS = (0, 1, 2, 3, 4, 5, 8, 9)  # the colors and marks of all other models, in turn
 
 
 def embedded(value: object) -> Markup:
@@ -26,10 +27,9 @@ def embedded(value: object) -> Markup:
 
 def document(gathered: Gathered, dataset: str) -> dict[str, Any]:
     """Return all that is drawn of one data set."""
-    colors = color_numbers(gathered, dataset)
     return {
         "name": dataset,
-        "colors": colors,
+        "looks": looks(gathered, dataset),
         "rate": rate(gathered, dataset),
         "losses": losses(gathered, dataset),
         "latents": latents(gathered, dataset),
@@ -38,13 +38,13 @@ def document(gathered: Gathered, dataset: str) -> dict[str, Any]:
     }
 
 
-def color_numbers(gathered: Gathered, dataset: str) -> dict[str, int]:
-    """Return the color of each model, the same in all charts of a data set: gray for PCA."""
+def looks(gathered: Gathered, dataset: str) -> dict[str, tuple[int, int]]:
+    """Return the color and the mark of each model, the same in all charts of a data set: gray for PCA."""
     models = gathered.models(dataset)
-    networks = [name for name in models if gathered.facts[name]["family"] != BASELINE]
-    return {name: GRAY for name in models if name not in networks} | {
-        name: OTHERS[place % len(OTHERS)] for place, name in enumerate(networks)
-    }
+    baselines = [name for name in models if gathered.facts[name]["family"] == BASELINE]
+    networks = [name for name in models if name not in baselines]
+    found = {name: (GRAY, GRAY_MARKS[place % len(GRAY_MARKS)]) for place, name in enumerate(baselines)}
+    return found | {name: (OTHERS[place % len(OTHERS)],) * 2 for place, name in enumerate(networks)}
 
 
 def rate(gathered: Gathered, dataset: str) -> list[dict[str, Any]]:

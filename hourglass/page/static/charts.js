@@ -7,11 +7,10 @@ const CODECS = { JPEG: [6, 6], WebP: [8, 5], AVIF: [9, 9] }; // color and mark
 function drawRate(element, data, measure) {
   const column = measure === "SSIM" ? 2 : 1;
   const unit = measure === "SSIM" ? "" : " dB";
-  let pca = 0;
   const series = data.rate
     .filter((curve) => curve.kind !== "lossless")
     .map((curve) => {
-      const [color, mark] = look(curve, data.colors, curve.kind === "pca" ? pca++ : 0);
+      const [color, mark] = look(curve, data.looks);
       const dash = DASHES[curve.name.endsWith("sheet") ? "sheet" : curve.kind];
       const points = curve.points
         .filter((point) => point[column] !== null && point[0] > 0)
@@ -38,11 +37,9 @@ function drawRate(element, data, measure) {
   });
 }
 
-/** Return color and mark of a curve: gray for PCA, whose marks differ, one of each for a codec. */
-function look(curve, colors, count) {
-  if (curve.kind === "pca") return [7, [7, 2, 1, 3][count % 4]];
-  if (curve.name in colors) return [colors[curve.name], colors[curve.name]];
-  return CODECS[curve.name.split(" ")[0]] ?? [4, 4];
+/** Return color and mark of a curve: those of its model, one of each for a codec; gray for PCA. */
+function look(curve, looks) {
+  return looks[curve.name] ?? (curve.kind === "pca" ? [7, 7] : (CODECS[curve.name.split(" ")[0]] ?? [4, 4]));
 }
 
 /** Draw the losses of all models: a chart for each kind of loss. */
@@ -55,11 +52,10 @@ function drawLosses(element, data) {
         model.points
           .filter((point) => point[column] !== null)
           .map((point) => [point[0], point[column], `epoch ${point[0]}: ${figure(point[column])} on ${split} images`]);
-      const color = data.colors[model.name];
-      return [
-        { name: model.name, color, mark: color, line: true, points: curve(2, "validation") },
-        { name: model.name, color, mark: color, line: true, thin: true, legend: false, silent: true, points: curve(1, "training") },
-      ];
+      const [color, mark] = data.looks[model.name];
+      const validation = { name: model.name, color, mark, line: true, points: curve(2, "validation") };
+      const training = { ...validation, thin: true, legend: false, silent: true, points: curve(1, "training") };
+      return training.points.length > 1 ? [validation, training] : [validation];
     });
     const holder = make("div", { class: "chart" });
     element.append(holder);

@@ -2,12 +2,16 @@
 
 const CLASSES = 10; // told apart by color and mark; of more, the largest
 
+const OF_MANY = [0, 1, 2, 3, 4, 5, 6, 8, 9]; // without gray, that of all others
+
 /** Return the series that points belong to, by class: name, color and mark. */
 function classes(labels) {
   const counts = new Map();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
   const natural = (one, other) => one.localeCompare(other, "en", { numeric: true });
   if (counts.size < 2) return { names: [labels[0] || "test images"], of: () => 0 };
+  // Of many small classes no color says anything: their names are in the tips.
+  if (counts.size > CLASSES && Math.max(...counts.values()) < 3) return { names: ["test images"], of: () => 0 };
   const bySize = [...counts.keys()].sort((one, other) => counts.get(other) - counts.get(one) || natural(one, other));
   const kept = counts.size <= CLASSES ? bySize : bySize.slice(0, CLASSES - 1);
   const names = kept.sort(natural);
@@ -32,7 +36,7 @@ function drawLatents(section, data) {
   const { names, of } = classes(labels);
   const many = names.length > 1 && names[names.length - 1].endsWith("other classes");
   const series = names.map((name, number) => {
-    const color = many && number === names.length - 1 ? 7 : number;
+    const color = many ? (number === names.length - 1 ? 7 : OF_MANY[number]) : number;
     return { name, color, mark: color, cloud: true, points: [] };
   });
   found[projection].forEach(([x, y], place) => {
