@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 from hourglass.codec.codec import Codec
 from hourglass.coding.quantizer import Latents
-from hourglass.commands.latents import write_latents
+from hourglass.commands.latents import read_latents, write_latents
 from hourglass.console.errors import UserError
 
 from .conftest import ROOT
@@ -190,6 +191,27 @@ def test_latents_that_would_fill_the_memory(model: Path, tmp_path: Path) -> None
     bomb = tmp_path / "bomb.npz"
     np.savez_compressed(bomb, names=np.array(["a"]), latents=np.zeros((10**7, 3), np.float32))
     refused(tmp_path, r"bomb\.npz: expected at most .* bytes in latents", "decode", model, bomb, "-o", tmp_path / "x")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_altered_arrays_are_one_line(model: Path, tmp_path: Path, method: int) -> None:
+    file = tmp_path / "l.npz"
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, array in (("names", np.arange(50).astype(str)), ("latents", np.ones((50, 3), np.float32))):
+            with archive.open(f"{name}.npy", "w") as member:
+                np.save(member, array)
+    whole, generator = file.read_bytes(), np.random.default_rng(0)
+    assert len(read_latents(file, 3, "")[0]) == 50
+    refusals = 0
+    for _ in range(200):
+        data = bytearray(whole)
+        data[generator.integers(len(data))] = generator.integers(256)
+        file.write_bytes(data)
+        try:
+            read_latents(file, 3, "")
+        except UserError as error:
+            refusals += "\n" not in str(error)
+    assert refusals > 100
 
 
 def test_without_a_terminal_or_standard_error(model: Path, photos: Path, tmp_path: Path) -> None:
