@@ -163,11 +163,34 @@ def test_latents_of_another_model(model: Path, codec: Codec, tmp_path: Path, lat
     assert files_in(tmp_path / "out") == ["a.png", "b.png"]
 
 
-def test_a_broken_link_in_a_folder_is_a_bad_image(model: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_broken_link_in_a_folder_is_a_bad_image(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (photos / "b/5.png").symlink_to(tmp_path / "gone")
     refused(tmp_path, r"b/5\.png: expected an image, got: No such", "encode", model, photos, "-o", tmp_path / "l.npz")
     run("compress", model, photos, "-o", tmp_path / "out", "--on-bad-image", "skip")
     assert len(files_in(tmp_path / "out")) == len(NAMES)
+    capsys.readouterr()
+    run("search", model, photos / "a.png", photos, "--on-bad-image", "skip")
+    assert len(capsys.readouterr().out.splitlines()) == len(NAMES)  # but for the query, below a line of titles
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipe is a file there")
+def test_what_is_no_file_in_a_folder_of_compressed_files_can_be_left_out(
+    model: Path, codec: Codec, tmp_path: Path
+) -> None:
+    files, out = tmp_path / "files", tmp_path / "out"
+    files.mkdir()
+    (files / "good.hg").write_bytes(codec.compress(pixels(0)))
+    (files / "link.hg").symlink_to(tmp_path / "gone")
+    refused(
+        tmp_path, r"link\.hg: expected a file of compressed images, got: No such", "decompress", model, files, "-o", out
+    )
+    (files / "link.hg").unlink()
+    os.mkfifo(files / "pipe.hg")  # whose reader waits for ever
+    refused(tmp_path, r"pipe\.hg: expected .*, got a folder, a pipe", "decompress", model, files, "-o", out)
+    run("decompress", model, files, "-o", out, "--on-bad-image", "skip")
+    assert files_in(out) == ["good.png"]
 
 
 def test_a_name_that_no_table_can_have_is_a_bad_image(model: Path, photos: Path, tmp_path: Path) -> None:
