@@ -1,20 +1,24 @@
 """The command line of a trained model, on what is wrong: one line, and nothing written."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import hourglass
 from hourglass.codec.codec import Codec
 from hourglass.coding.quantizer import Latents
 from hourglass.commands import outputs
+from hourglass.commands.comparison import find_pca
 from hourglass.commands.latents import read_latents, write_latents
 from hourglass.console.errors import UserError
 
@@ -278,6 +282,26 @@ def test_bad_latents(model: Path, tmp_path: Path, latents: Latents) -> None:
         "words.csv": "could not convert string to float",
     }.items():
         check(name, match)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are others there")
+def test_pca_is_found_beside_a_folder_that_nobody_may_look_into(model: Path) -> None:
+    """As in /tmp, where services have folders of their own."""
+    with TemporaryDirectory() as models:  # and not `tmp_path`, above which are folders of root alone
+        os.chmod(models, 0o755)  # noqa: S103 - for another user, to whom root changes below
+        for name in ("dense", "pca"):
+            shutil.copytree(model.with_name(name), Path(models) / name)
+        os.mkdir(Path(models) / "nobody-s", 0o000)
+        codec = hourglass.load(Path(models) / "dense")
+        user = os.geteuid()
+        try:
+            if user == 0:  # whom no permission stops
+                os.seteuid(65534)
+            found = find_pca(codec)
+        finally:
+            os.seteuid(user)
+    assert found
+    assert found.config["family"] == "pca"
 
 
 def test_an_only_trained_model(model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
