@@ -224,6 +224,15 @@ def test_latents_that_would_fill_the_memory(model: Path, tmp_path: Path) -> None
     refused(tmp_path, r"bomb\.npz: expected at most .* bytes in latents", "decode", model, bomb, "-o", tmp_path / "x")
 
 
+def test_names_that_standard_output_has_no_letters_for(model: Path, photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "☕.npz"
+    command = [sys.executable, "-m", "hourglass", "encode", str(model), str(photos), "-o", str(output)]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.endswith(b"\\u2615.npz: 5 images of 3 numbers\n")
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_altered_arrays_are_one_line(model: Path, tmp_path: Path, method: int) -> None:
     file = tmp_path / "l.npz"
