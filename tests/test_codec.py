@@ -181,6 +181,8 @@ def test_images_of_any_kind(gray: tuple[Codec, NDArray[np.uint8]], tmp_path: Pat
         images[:3].reshape(3, -1),
         pd.DataFrame(images[:3].reshape(3, -1)),
         (path for path in paths),
+        np.array([str(path) for path in paths]),
+        pd.Series([str(path) for path in paths]),
     ]
     for kind in kinds:
         np.testing.assert_allclose(codec.transform(kind), expected[:3], atol=1e-4)
@@ -266,6 +268,7 @@ def test_what_is_no_image_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], tmp
     assert line(tmp_path / "none.png").endswith("none.png: expected an image, got: No such file or directory")
     assert line(tmp_path / "text.png").endswith("text.png: expected an image, got text")
     assert "got a folder" in line(tmp_path)
+    assert "embedded null" in line("a\0.png")
     assert line(images / 255).startswith("image 0: expected bytes (uint8) of 0 to 255, got float64: images in [0, 1]")
     assert line(images[0]).endswith("got an array of (9, 7): for one image, image[None]")
     assert line(np.zeros((2, 3, 4, 5, 6), np.uint8)).endswith("got an array of (2, 3, 4, 5, 6)")
@@ -280,6 +283,7 @@ def test_what_is_no_image_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], tmp
 
 @pytest.mark.parametrize("device", ["cpu:x", "gpu", "cuda:", "cuda:999"])
 def test_what_is_no_device_is_one_line(gray: tuple[Codec, NDArray[np.uint8]], device: str) -> None:
+    assert hourglass.load(gray[0].model, device=torch.device("cpu")).transform(gray[1]).shape == (20, 3)
     with pytest.raises(UserError, match=f"expected a .*device.*{device}|expected a device cpu.*, got {device}"):
         hourglass.load(gray[0].model, device=device)
 

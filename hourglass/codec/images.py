@@ -119,7 +119,7 @@ def _as_sequence(images: Any, image_shape: tuple[int, int, int]) -> "Sequence[An
         return [images]
     if isinstance(images, np.ndarray) or hasattr(images, "to_numpy"):
         array = images if isinstance(images, np.ndarray) else images.to_numpy()
-        if array.dtype == object:
+        if array.dtype.kind in "OU" and array.ndim:  # of paths, for one
             return list(array)
         if array.ndim == 2:
             if array.shape[1] != channels * height * width:
