@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from hourglass import __version__
@@ -26,6 +27,8 @@ def main() -> None:
     end_at_once()
     if sys.stderr is None:  # closed by whoever started this: there is nobody to tell anything
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open to the end
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that it has no letters for must not end a command that is done
+        sys.stdout.reconfigure(errors="backslashreplace")
     import warnings  # these imports take a while, in which a signal ends this in one line
     from importlib import import_module
 

@@ -1,6 +1,7 @@
 """The command line of a trained model, on files: what goes in comes back, under its name."""
 
 import argparse
+import os
 import subprocess
 import sys
 from io import BytesIO
@@ -134,6 +135,23 @@ def test_names_stay_apart(model: Path, tmp_path: Path) -> None:
     assert pd.read_csv(tmp_path / "two.csv")["name"].tolist() == ["in/a.bmp", "in/a.png", "in/b.png", "other/a.png"]
     with pytest.raises(UserError, match=r"names that differ, got .*in/a\.png and .*other/a\.png"):
         run("encode", model, tmp_path / "in/a.png", tmp_path / "other/a.png", "-o", tmp_path / "x.csv")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file has such a name there")
+def test_names_that_only_windows_takes_for_paths_come_back(model: Path, photos: Path, tmp_path: Path) -> None:
+    """What is encoded under a name is decoded under it."""
+    (photos / "a.png").rename(photos / "Screenshot 12:30.png")
+    (photos / "b/1.png").rename(photos / "b" / "C:\\1.png")
+    names = files_in(photos)
+    names.remove("notes.txt")
+    run("encode", model, photos, "-o", tmp_path / "l.npz")
+    run("decode", model, tmp_path / "l.npz", "-o", tmp_path / "decoded")
+    run("compress", model, photos, "-o", tmp_path / "each")
+    run("decompress", model, tmp_path / "each", "-o", tmp_path / "from-each")
+    run("compress", model, photos, "--one-file", "-o", tmp_path / "all.hg")
+    run("decompress", model, tmp_path / "all.hg", "-o", tmp_path / "from-all")
+    for folder in ("decoded", "from-each", "from-all"):
+        assert files_in(tmp_path / folder) == names
 
 
 def test_photos_of_other_kinds(

@@ -1,19 +1,25 @@
 """The command line of a trained model, on what is wrong: one line, and nothing written."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import hourglass
 from hourglass.codec.codec import Codec
 from hourglass.coding.quantizer import Latents
-from hourglass.commands.latents import write_latents
+from hourglass.commands import outputs
+from hourglass.commands.comparison import find_pca
+from hourglass.commands.latents import read_latents, write_latents
 from hourglass.console.errors import UserError
 
 from .conftest import ROOT
@@ -124,7 +130,10 @@ def test_bad_compressed_files(model: Path, codec: Codec, tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/a", "a/../../b", "", "a\\b", "a\nb", "a//b", "C:a"])
-def test_names_stay_below_the_folder(model: Path, codec: Codec, tmp_path: Path, name: str, latents: Latents) -> None:
+def test_names_stay_below_the_folder(
+    model: Path, codec: Codec, tmp_path: Path, name: str, latents: Latents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outputs, "SPECIAL", frozenset("\\:"))  # as on Windows
     (tmp_path / "all.hg").write_bytes(codec.to_file(latents, [name, "fine"]))
     np.savez(tmp_path / "l.npz", names=np.array([name, "fine"]), latents=latents)
     out = tmp_path / "deep" / "out"
@@ -158,11 +167,34 @@ def test_latents_of_another_model(model: Path, codec: Codec, tmp_path: Path, lat
     assert files_in(tmp_path / "out") == ["a.png", "b.png"]
 
 
-def test_a_broken_link_in_a_folder_is_a_bad_image(model: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_broken_link_in_a_folder_is_a_bad_image(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (photos / "b/5.png").symlink_to(tmp_path / "gone")
     refused(tmp_path, r"b/5\.png: expected an image, got: No such", "encode", model, photos, "-o", tmp_path / "l.npz")
     run("compress", model, photos, "-o", tmp_path / "out", "--on-bad-image", "skip")
     assert len(files_in(tmp_path / "out")) == len(NAMES)
+    capsys.readouterr()
+    run("search", model, photos / "a.png", photos, "--on-bad-image", "skip")
+    assert len(capsys.readouterr().out.splitlines()) == len(NAMES)  # but for the query, below a line of titles
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipe is a file there")
+def test_what_is_no_file_in_a_folder_of_compressed_files_can_be_left_out(
+    model: Path, codec: Codec, tmp_path: Path
+) -> None:
+    files, out = tmp_path / "files", tmp_path / "out"
+    files.mkdir()
+    (files / "good.hg").write_bytes(codec.compress(pixels(0)))
+    (files / "link.hg").symlink_to(tmp_path / "gone")
+    refused(
+        tmp_path, r"link\.hg: expected a file of compressed images, got: No such", "decompress", model, files, "-o", out
+    )
+    (files / "link.hg").unlink()
+    os.mkfifo(files / "pipe.hg")  # whose reader waits for ever
+    refused(tmp_path, r"pipe\.hg: expected .*, got a folder, a pipe", "decompress", model, files, "-o", out)
+    run("decompress", model, files, "-o", out, "--on-bad-image", "skip")
+    assert files_in(out) == ["good.png"]
 
 
 def test_a_name_that_no_table_can_have_is_a_bad_image(model: Path, photos: Path, tmp_path: Path) -> None:
@@ -190,6 +222,36 @@ def test_latents_that_would_fill_the_memory(model: Path, tmp_path: Path) -> None
     bomb = tmp_path / "bomb.npz"
     np.savez_compressed(bomb, names=np.array(["a"]), latents=np.zeros((10**7, 3), np.float32))
     refused(tmp_path, r"bomb\.npz: expected at most .* bytes in latents", "decode", model, bomb, "-o", tmp_path / "x")
+
+
+def test_names_that_standard_output_has_no_letters_for(model: Path, photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "☕.npz"
+    command = [sys.executable, "-m", "hourglass", "encode", str(model), str(photos), "-o", str(output)]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.endswith(b"\\u2615.npz: 5 images of 3 numbers\n")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_altered_arrays_are_one_line(model: Path, tmp_path: Path, method: int) -> None:
+    file = tmp_path / "l.npz"
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, array in (("names", np.arange(50).astype(str)), ("latents", np.ones((50, 3), np.float32))):
+            with archive.open(f"{name}.npy", "w") as member:
+                np.save(member, array)
+    whole, generator = file.read_bytes(), np.random.default_rng(0)
+    assert len(read_latents(file, 3, "")[0]) == 50
+    refusals = 0
+    for _ in range(200):
+        data = bytearray(whole)
+        data[generator.integers(len(data))] = generator.integers(256)
+        file.write_bytes(data)
+        try:
+            read_latents(file, 3, "")
+        except UserError as error:
+            refusals += "\n" not in str(error)
+    assert refusals > 100
 
 
 def test_without_a_terminal_or_standard_error(model: Path, photos: Path, tmp_path: Path) -> None:
@@ -229,6 +291,26 @@ def test_bad_latents(model: Path, tmp_path: Path, latents: Latents) -> None:
         "words.csv": "could not convert string to float",
     }.items():
         check(name, match)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are others there")
+def test_pca_is_found_beside_a_folder_that_nobody_may_look_into(model: Path) -> None:
+    """As in /tmp, where services have folders of their own."""
+    with TemporaryDirectory() as models:  # and not `tmp_path`, above which are folders of root alone
+        os.chmod(models, 0o755)  # noqa: S103 - for another user, to whom root changes below
+        for name in ("dense", "pca"):
+            shutil.copytree(model.with_name(name), Path(models) / name)
+        os.mkdir(Path(models) / "nobody-s", 0o000)
+        codec = hourglass.load(Path(models) / "dense")
+        user = os.geteuid()
+        try:
+            if user == 0:  # whom no permission stops
+                os.seteuid(65534)
+            found = find_pca(codec)
+        finally:
+            os.seteuid(user)
+    assert found
+    assert found.config["family"] == "pca"
 
 
 def test_an_only_trained_model(model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

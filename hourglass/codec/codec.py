@@ -29,7 +29,7 @@ from hourglass.networks.base.autoencoder import scale
 Images = ImageLike | Sequence[ImageLike]
 
 
-def load(model: str | os.PathLike[str], bits: int | None = None, device: str = "auto") -> "Codec":
+def load(model: str | os.PathLike[str], bits: int | None = None, device: str | torch.device = "auto") -> "Codec":
     """Load a trained model.
 
     Args:
@@ -60,7 +60,9 @@ class Codec(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
     >>> codec.inverse_transform(codec.transform(images))  # doctest: +SKIP
     """
 
-    def __init__(self, model: str | os.PathLike[str], *, bits: int | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, model: str | os.PathLike[str], *, bits: int | None = None, device: str | torch.device = "auto"
+    ) -> None:
         self.model = model
         self.bits = bits
         self.device = device

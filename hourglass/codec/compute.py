@@ -10,8 +10,9 @@ from hourglass.console.errors import UserError
 from hourglass.console.memory import OUT_OF_MEMORY
 
 
-def choose(device: str) -> torch.device:
+def choose(device: str | torch.device) -> torch.device:
     """Return the device that is meant; raise UserError if there is none such."""
+    device = str(device)
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d{1,2})?", device):

@@ -61,7 +61,7 @@ class ImageList:
         """Return image `index` as uint8 (C, H, W); raise BadImageError if it is none that can be used."""
         image, name = self.images[index], self.name(index)
         if isinstance(image, str | os.PathLike):
-            data = _read(Path(image), name)
+            data = read_file(Path(image), name, "an image")
             prepared = self.preparation(data, name)
             with Image.open(BytesIO(data), formats=FORMATS) as header:
                 return self._fitted(index, prepared, upright_size(data, name), header)
@@ -119,7 +119,7 @@ def _as_sequence(images: Any, image_shape: tuple[int, int, int]) -> "Sequence[An
         return [images]
     if isinstance(images, np.ndarray) or hasattr(images, "to_numpy"):
         array = images if isinstance(images, np.ndarray) else images.to_numpy()
-        if array.dtype == object:
+        if array.dtype.kind in "OU" and array.ndim:  # of paths, for one
             return list(array)
         if array.ndim == 2:
             if array.shape[1] != channels * height * width:
@@ -165,12 +165,19 @@ def _kinds(image: Image.Image, channels: int) -> Iterator[str]:
             yield "turned as EXIF says"
 
 
-def _read(path: Path, name: str) -> bytes:
+def read_file(path: Path, name: str, what: str) -> bytes:
+    """Return the bytes of a file; `name` and `what` are what messages call it, and what it should be.
+
+    Raises:
+        BadImageError: If it is none that can be read, or larger than any image: a pipe never ends.
+    """
     try:
         if not path.is_file() and path.exists():
-            raise BadImageError(f"{name}: expected an image, got a folder, a pipe or a device")
+            raise BadImageError(f"{name}: expected {what}, got a folder, a pipe or a device")
         if path.stat().st_size > MAX_BYTES:
-            raise BadImageError(f"{name}: expected an image of at most {MAX_BYTES:,} bytes, got more")
+            raise BadImageError(f"{name}: expected {what} of at most {MAX_BYTES:,} bytes, got more")
         return path.read_bytes()
     except OSError as error:
-        raise BadImageError(f"{name}: expected an image, got: {error.strerror}") from None
+        raise BadImageError(f"{name}: expected {what}, got: {error.strerror}") from None
+    except ValueError as error:  # a NUL in the path
+        raise BadImageError(f"{name!r}: expected {what}, got: {error}") from None

@@ -65,7 +65,9 @@ def _unzip(path: Path, folder: Path) -> Path:
             for name, member in members.items():
                 with archive.open(member) as packed, (folder / name).open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # zipfile's many kinds, and those of every method of compression
         raise UserError(f"{path}: expected a zip file of a model's folder, got: {error}") from None
     return folder
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -188,8 +189,10 @@ def find_pca(codec: Codec) -> Codec | None:
 
 def _beside(model: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(os.path.abspath(Path(model).expanduser()))
-    if path.is_dir():
-        yield from sorted(folder for folder in path.parent.iterdir() if folder != path and (folder / CONFIG).is_file())
+    folders = []
+    with suppress(OSError):  # a folder that others alone may look into: a model may lie among anything
+        folders = sorted(path.parent.iterdir()) if path.is_dir() else []
+    yield from (folder for folder in folders if folder != path and os.path.isfile(folder / CONFIG))
 
 
 def _label(name: str, what: str) -> str:

@@ -99,12 +99,13 @@ def _read_all(codec: "Codec", arguments: argparse.Namespace) -> list[Stored]:
 
 
 def _read(codec: "Codec", path: Path, skipped: "Skipped") -> "Compressed | None":
+    from hourglass.codec.images import read_file
     from hourglass.commands.outputs import check_names
     from hourglass.commands.sizes import check_sizes
     from hourglass.console.errors import UserError
 
     try:
-        compressed = codec.from_file(path.read_bytes(), str(path))
+        compressed = codec.from_file(read_file(path, str(path), "a file of compressed images"), str(path))
         check_names(compressed.names, path)
         check_sizes(compressed.sizes, path)
     except UserError as error:

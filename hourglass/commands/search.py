@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{arguments.query}: expected an image as the query, got a folder")
     find_files([arguments.query], SUFFIXES)  # which refuses what is none
     files = find_files(arguments.images, SUFFIXES, arguments.on_bad_image == "skip")
-    files = {name: path for name, path in files.items() if not os.path.samefile(path, arguments.query)}
+    files = {name: path for name, path in files.items() if not _is_same(path, arguments.query)}
     if not files:
         raise UserError("expected images beside the query, got none")
     codec = load_codec(arguments)
@@ -65,6 +65,11 @@ def run(arguments: argparse.Namespace) -> None:
         _draw(codec, arguments, [(names[index], files[names[index]], distance) for index, distance in found])
     rows = [[names[index], f"{distance:.4g}"] for index, distance in found]
     print(aligned([["image", "distance"], *rows]))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Return whether two paths are of one file; one that leads nowhere is a bad image, and no other's file."""
+    return path.exists() and os.path.samefile(path, other)
 
 
 def nearest_latents(wanted: "Latents", latents: "Latents", count: int) -> list[tuple[int, float]]:
