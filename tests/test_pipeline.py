@@ -28,6 +28,7 @@ from .conftest import DATASETS, ROOT, Project, copy_of, needs_mirror
 from .params import QUICKSTART
 from .shards import load_split
 
+TRACKED = [name for name, metric in METRICS.items() if metric.tracked]
 LEARNING_RATE = "models.digits-dense.training.learning_rate"
 
 
@@ -58,7 +59,7 @@ def test_the_quickstart_makes_everything_that_it_promises(quickstart: Project) -
     for model in QUICKSTART:
         dataset = model.partition("-")[0]
         metrics, val = (read_json(quickstart.folder / f"metrics/{split}/{model}.json") for split in ("test", "val"))
-        assert list(metrics) == list(val) == sorted([*METRICS, "split_id"])
+        assert list(metrics) == list(val) == sorted([*TRACKED, "split_id"])
         for value in (*metrics.values(), *val.values()):
             assert value == float(f"{value:.4g}") or isinstance(value, int)  # so that another CPU gives the same text
         evaluated = quickstart.folder / f"data/evaluated/{model}"
@@ -96,6 +97,8 @@ def test_the_quickstart_draws_every_picture_and_the_report_shows_it(quickstart: 
     assert [row for row in rows if row in QUICKSTART] == list(QUICKSTART)
     for path in quickstart.folder.glob("plots/*/*.png"):
         assert f"](../../{path.relative_to(quickstart.folder)})" in report
+    page = (quickstart.folder / "reports/quickstart.html").read_text(encoding="utf-8")
+    assert all(f"<code>{model}</code>" in page for model in QUICKSTART)
 
 
 def test_what_a_generative_model_makes_up_is_on_disk(quickstart: Project) -> None:
