@@ -114,7 +114,13 @@ def test_a_grid_of_values_is_a_queue_of_experiments_and_a_table(grid: Project) -
     assert grid.ok("git", "status", "--porcelain") == ""  # nothing is decided until someone applies one
     lines = grid.ok("sh", "-c", SHOW_GRID).splitlines()
     header = lines[0].split(",")
-    assert header == ["Experiment", "rev", *sorted(METRICS), "latent_dim", "learning_rate"]
+    assert header == [
+        "Experiment",
+        "rev",
+        *sorted(name for name in METRICS if METRICS[name].tracked),
+        "latent_dim",
+        "learning_rate",
+    ]
     rows = [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
     rows = [row for row in rows if row["Experiment"] != "-"]
     assert {(row["learning_rate"], row["latent_dim"]) for row in rows} == {
