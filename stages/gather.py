@@ -33,8 +33,8 @@ from hourglass.data.tables import read_table, write_table
 from hourglass.files import whole_folder, write_json
 from hourglass.groups.dataset import card, write_generated, write_pictures, write_points
 from hourglass.groups.model import Evaluated, facts_of, read_evaluated
-from hourglass.groups.rates import BD_COLUMNS, bd_rates, of_codecs
-from hourglass.metrics.results import Meta
+from hourglass.groups.rates import BD_COLUMNS, bd_rates, of_codecs, without_repeats
+from hourglass.metrics.results import BASELINE, Meta
 from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, PARAMS, PLOTS, PREPARED, remedy
 
 
@@ -62,7 +62,8 @@ def main(group: str, names: list[str]) -> None:
             draw(folder, dataset, of_dataset, cards[dataset]["chosen"])
         write_json(folder / "facts.json", {name: asdict(of_model) for name, of_model in sorted(facts.items())})
         write_json(folder / "datasets.json", cards)
-        write_table(folder / "curves.csv", pd.concat(curves))
+        baselines = [model.about for model in models if model.about.family == BASELINE]
+        write_table(folder / "curves.csv", without_repeats(curves, baselines))
         write_table(folder / "bd_rates.csv", pd.DataFrame(rates, columns=BD_COLUMNS))
         write_table(folder / "histories.csv", pd.concat([history(name) for name in sorted(names)]))
 

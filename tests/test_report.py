@@ -257,6 +257,18 @@ def test_rates_are_compared_where_curves_overlap() -> None:
     assert of_dense["JPEG"] == pytest.approx(expected, rel=1e-3)
 
 
+def test_a_curve_of_pca_is_there_once() -> None:
+    leave_twin("cells-large", np.ones(IMAGES))
+    gather.main("cells", MODELS)
+    curves = pd.read_csv("data/groups/cells/curves.csv")
+    of_models = curves[curves["kind"] != "image codec"]
+    assert not of_models.duplicated(["dataset", "codec", "setting"]).any()
+    # That of four numbers is cells-pca, which is among the models.
+    assert set(of_models["codec"]) == {*MODELS, "PCA of 8 numbers", "PNG"}
+    gather.main("cells", ["cells-dense"])
+    assert "PCA of 4 numbers" in set(pd.read_csv("data/groups/cells/curves.csv")["codec"])
+
+
 def test_the_same_images_are_shown_of_every_model() -> None:
     gather.main("cells", MODELS)
     cards = json.loads(Path("data/groups/cells/datasets.json").read_text(encoding="utf-8"))

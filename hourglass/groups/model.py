@@ -55,7 +55,7 @@ class Evaluated:
     def curve(self) -> pd.DataFrame:
         """Return its rate and distortion, and that of its twin."""
         table = self.table("curve", "codec", "bits", "bytes", "psnr_db")
-        return of_model(self.name, self.about.dataset, self.about.latent_dim, table)
+        return of_model(self.name, self.about, table)
 
     def reconstructions(self, shape: tuple[int, ...], prefix: str = "") -> Bytes:
         """Return what became of the test images (N, C, H, W), memory-mapped."""

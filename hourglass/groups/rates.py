@@ -1,25 +1,42 @@
 """Rate and distortion of everything that can code the images of a data set."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from hourglass.files import rounded
 from hourglass.metrics.bd_rate import bd_rate
+from hourglass.metrics.results import About
 
 COLUMNS = ["dataset", "codec", "kind", "setting", "bytes", "psnr_db", "ssim"]
 BD_COLUMNS = ["dataset", "model", "against", "bd_rate_percent"]
 LOSSLESS = "PNG|lossless"
 
 
-def of_model(name: str, dataset: str, latent_dim: int, curve: pd.DataFrame) -> pd.DataFrame:
+def of_model(name: str, about: About, curve: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a model and of its twin, of what `evaluate` writes into curve.csv."""
-    titles = {"model": name, "pca": f"PCA of {latent_dim:,} numbers"}
+    titles = {"model": name, "pca": twin_title(about)}
     return curve.assign(
-        dataset=dataset,
+        dataset=about.dataset,
         kind=curve["codec"],
         codec=curve["codec"].map(titles),
         setting=curve["bits"].map(setting),
     ).reindex(columns=COLUMNS)
+
+
+def twin_title(about: About) -> str:
+    """Return what PCA of as many numbers is called, the same for all models that have it as their twin."""
+    of_tiles = "" if about.tile is None else f", {about.tile[0]}x{about.tile[1]} tiles"
+    return f"PCA of {about.latent_dim:,} numbers{of_tiles}"
+
+
+def without_repeats(curves: Sequence[pd.DataFrame], baselines: Sequence[About]) -> pd.DataFrame:
+    """Return the rows of all curves; of a twin once, and not where it is among the models itself."""
+    rows = pd.concat(curves).drop_duplicates(["dataset", "codec", "setting"])
+    there = {(about.dataset, twin_title(about)) for about in baselines}
+    repeated = [pair in there for pair in zip(rows["dataset"], rows["codec"], strict=True)]
+    return rows[~np.array(repeated)]
 
 
 def setting(bits: int) -> str:
