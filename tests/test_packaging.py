@@ -128,7 +128,9 @@ def test_the_wheel_holds_the_library_alone(wheel: Path) -> None:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
     assert {name.partition("/")[0] for name in names} == {"hourglass"}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "hourglass").rglob("*.py")}
-    page = {str(path.relative_to(ROOT)) for path in (ROOT / "hourglass" / "page").glob("*/*.*") if path.suffix != ".pyc"}
+    page = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "hourglass" / "page").glob("*/*.*") if path.suffix != ".pyc"
+    }
     assert page
     assert set(names) == modules | page | {"hourglass/py.typed"}
 
