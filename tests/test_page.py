@@ -194,8 +194,7 @@ def test_the_same_folder_gives_the_same_page(folder: Path, text: str) -> None:
 
 
 def test_the_colors_are_those_of_the_figures() -> None:
-    light = asset("page.css").partition("}")[0]
-    found = dict(re.findall(r"--s(\d): (#\w{6})", light))
+    found = dict(re.findall(r"--s(\d): (?:light-dark\()?(#\w{6})", asset("page.css")))
     assert [found[str(place)].upper() for place in range(10)] == [color.upper() for color in CLASS_COLORS]
 
 

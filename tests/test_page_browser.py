@@ -249,6 +249,8 @@ def test_light_and_dark_by_hand(browser: Browser, folder: Path) -> None:
         shown.emulate_media(media="print")
         assert paper() == "rgb(255, 255, 255)"
         expect(shown.locator("header.top")).to_be_hidden()
+        shown.set_viewport_size({"width": 720, "height": 1000})  # A4
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 720  # no table is cut off
 
 
 def test_the_first_paint_is_soon(page: Page) -> None:

@@ -50,6 +50,7 @@ def render(gathered: Gathered, title: str, sentences: Sequence[str]) -> str:
     }
     style, script = asset("page.css") + asset("chart.css"), "\n".join(asset(f"{name}.js") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
+    columns, headline = rows.headline(gathered)
     return environment.get_template("page.html.j2").render(
         title=title,
         policy=policy(style, script),
@@ -57,9 +58,8 @@ def render(gathered: Gathered, title: str, sentences: Sequence[str]) -> str:
         script=Markup(script),  # noqa: S704
         answers=answers(gathered, sentences),
         models=gathered.facts,
-        columns=rows.COLUMNS,
-        figures=[place for place, (name, _) in enumerate(rows.COLUMNS) if name not in ("Published", "In words")],
-        headline=rows.headline(gathered),
+        columns=columns,
+        headline=headline,
         datasets=[section(gathered, name) for name in gathered.datasets],
         documents={name: embedded(document(gathered, name)) for name in gathered.datasets},
     )

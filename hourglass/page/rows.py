@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, NamedTuple
 
 from hourglass.natural import natural_key
@@ -40,31 +41,45 @@ def few_images(images: int) -> str:
     return f"{images:,} test image{'' if images == 1 else 's'}: a small sample" if images < SMALL else ""
 
 
-def headline(gathered: Gathered) -> list[dict[str, Any]]:
-    """Return a row of the table of all models for each: its name, data set and cells by column."""
-    return [
+class Column(NamedTuple):
+    """A column of the table of all models: its heading, what it means, and whether it holds numbers."""
+
+    name: str
+    meaning: str
+    figures: bool = True
+
+
+COLUMNS = (
+    Column("Numbers", "numbers in a latent"),
+    Column("Bytes", "bytes of an image in a file of all test images; below, how many times smaller than the image"),
+    Column("PSNR (dB)", "mean over the test images [95% interval of the mean]"),
+    Column("SSIM", "mean over the test images [95% interval of the mean]"),
+    Column("Published", "what was published, on test images", figures=False),
+    Column("PCA (dB)", "PSNR of PCA of as many numbers"),
+    Column("Above PCA (dB)", "difference of PSNR, image by image [95% interval]"),
+    Column("JPEG (dB)", "PSNR of JPEG at the same bytes"),
+    Column("In words", "who is better at this size", figures=False),
+)
+
+
+def headline(gathered: Gathered) -> tuple[list[Column], list[dict[str, Any]]]:
+    """Return those of COLUMNS that say something of this group, and a row for each model."""
+    cells = {name: _cells(facts) for name, facts in gathered.facts.items()}
+    said = [
+        any(row[place].text not in ("", MISSING) or row[place].worse for row in cells.values())
+        for place in range(len(COLUMNS))
+    ]
+    rows = [
         {
             "name": name,
             "dataset": facts["dataset"],
             "small": few_images(facts["images"]),
             "kind": kind_of(facts),
-            "cells": _cells(facts),
+            "cells": list(compress(zip(COLUMNS, cells[name], strict=True), said)),
         }
         for name, facts in gathered.facts.items()
     ]
-
-
-COLUMNS = (
-    ("Numbers", "numbers in a latent"),
-    ("Bytes", "bytes of an image in a file of all test images"),
-    ("PSNR (dB)", "mean over the test images [95% interval of the mean]"),
-    ("SSIM", "mean over the test images [95% interval of the mean]"),
-    ("Published", "what was published, on test images"),
-    ("PCA (dB)", "PSNR of PCA of as many numbers"),
-    ("Above PCA (dB)", "difference of PSNR, image by image [95% interval]"),
-    ("JPEG (dB)", "PSNR of JPEG at the same bytes"),
-    ("In words", "who is better at this size"),
-)
+    return list(compress(COLUMNS, said)), rows
 
 
 def _cells(facts: Facts) -> list[Cell]:
