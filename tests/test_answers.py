@@ -100,10 +100,8 @@ def test_what_is_said_of_one_size(results: list[Result], said: list[str]) -> Non
     ("same_bytes", "said"),
     [
         ({"JPEG": 24.1, "WebP": 26}, "at as many bytes JPEG 24.1 dB, WebP 26.0 dB."),
-        ({"JPEG": 24.1, "JPEG sheet": 28.2, "WebP": 26}, "at as many bytes JPEG 28.2 dB, WebP 26.0 dB."),
         ({"JPEG": 24.1, "AVIF": 32}, "at as many bytes JPEG 24.1 dB, AVIF 32.0 dB: AVIF is better."),
-        ({"AVIF": 31.8, "PNG": 88, "WebP lossless sheet": 88, "PCA": 33}, "at as many bytes AVIF 31.8 dB."),
-        ({"PCA": 40, "PNG": 88}, "no image codec has files as small."),
+        ({}, "no image codec has files as small."),
     ],
 )
 def test_image_codecs_are_compared_at_the_bytes_of_the_files(same_bytes: dict[str, float], said: str) -> None:

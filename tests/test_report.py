@@ -257,6 +257,18 @@ def test_rates_are_compared_where_curves_overlap() -> None:
     assert of_dense["JPEG"] == pytest.approx(expected, rel=1e-3)
 
 
+def test_of_a_codec_the_better_form_is_compared() -> None:
+    sheet = pd.DataFrame({"codec": "JPEG sheet", "quality": [1, 50], "bytes": [2.0, 20], "psnr_db": [1.0, 9]})
+    pd.concat([CODECS, sheet]).to_csv("data/codecs/cells/curves.csv", index=False)
+    write_sums(Path("data/codecs/cells"))
+    gather.main("cells", MODELS)
+    facts = json.loads(Path("data/groups/cells/facts.json").read_text(encoding="utf-8"))
+    # Between two points along a logarithmic axis; PNG loses nothing, and is no rival.
+    expected = 1 + 8 * np.log(16 / 2) / np.log(20 / 2)
+    assert facts["cells-dense"]["same_bytes"] == {"JPEG": pytest.approx(expected, rel=1e-3)}
+    assert facts["atoms-dense"]["same_bytes"] == {"JPEG": pytest.approx(1 + 8 * np.log(1.6) / np.log(4), rel=1e-3)}
+
+
 def test_a_curve_of_pca_is_there_once() -> None:
     leave_twin("cells-large", np.ones(IMAGES))
     gather.main("cells", MODELS)

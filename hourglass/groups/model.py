@@ -15,7 +15,7 @@ from hourglass.data.prepared import open_array
 from hourglass.data.sums import check_sums
 from hourglass.data.tables import read_table
 from hourglass.files import rounded
-from hourglass.groups.rates import of_model, psnr_at, setting
+from hourglass.groups.rates import codecs_at, of_model, setting
 from hourglass.metrics.paired import mean_difference
 from hourglass.metrics.results import About, Coded, Facts, Meta, Spread, Summary, Versus
 
@@ -86,9 +86,6 @@ def facts_of(
     summary = read_json(folder / "summary.json", Summary, again)
     psnr, curves = model.psnr(), model.curve()
     point = curves[(curves["kind"] == "model") & (curves["setting"] == setting(model.about.bits))].iloc[0]
-    twin = curves[curves["kind"] == "pca"]
-    others = {str(codec): curve for codec, curve in codecs.groupby("codec")} | ({"PCA": twin} if len(twin) else {})
-    reached = {codec: psnr_at(curve, point["bytes"]) for codec, curve in others.items()}
     about = {field.name: getattr(model.about, field.name) for field in fields(About)}
     return Facts(
         **about,
@@ -99,7 +96,7 @@ def facts_of(
         classes=summary.classes,
         versus_pca=against_twin(model, psnr) if model.has("pca_scores.csv") else None,
         coded=Coded(float(point["bytes"]), float(point["psnr_db"])),
-        same_bytes={codec: value for codec, value in reached.items() if value is not None},
+        same_bytes=codecs_at(codecs, float(point["bytes"])),
         seeds=spread_of_seeds(model) if model.has("seeds.csv") else None,
         worth=read_json(folder / "worth.json", dict[str, Any], again),
         likelihood=_optional(folder / "likelihood.json", again),

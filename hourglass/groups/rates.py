@@ -11,6 +11,7 @@ from hourglass.metrics.results import About
 
 COLUMNS = ["dataset", "codec", "kind", "setting", "bytes", "psnr_db", "ssim"]
 BD_COLUMNS = ["dataset", "model", "against", "bd_rate_percent"]
+IMAGE_CODEC = "image codec"  # in the column `kind`
 LOSSLESS = "PNG|lossless"
 
 
@@ -52,12 +53,26 @@ def psnr_at(curve: pd.DataFrame, size: float) -> float | None:
     return rounded(float(np.interp(np.log(size), np.log(points["bytes"]), points["psnr_db"])), 4)
 
 
+def codecs_at(codecs: pd.DataFrame, size: float) -> dict[str, float]:
+    """Return the PSNR in dB of each image codec at `size` bytes, where it has such files.
+
+    The images of a sheet are all in one file, as those of a model are; of a codec with both the better one counts.
+    Codecs without loss are left out.
+    """
+    reached: dict[str, float] = {}
+    for form, curve in codecs[codecs["kind"] == IMAGE_CODEC].groupby("codec"):
+        codec, value = str(form).removesuffix(" sheet"), psnr_at(curve, size)
+        if value is not None:
+            reached[codec] = max(value, reached.get(codec, value))
+    return reached
+
+
 def of_codecs(dataset: str, curves: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of image codecs, of what `codecs` writes into curves.csv."""
     lossless = curves["codec"].str.contains(LOSSLESS)
     return curves.assign(
         dataset=dataset,
-        kind=lossless.map({True: "lossless", False: "image codec"}),
+        kind=lossless.map({True: "lossless", False: IMAGE_CODEC}),
         setting=curves["quality"].map("quality {}".format).mask(lossless, "lossless"),
     ).reindex(columns=COLUMNS)
 
@@ -72,7 +87,7 @@ def bd_rates(name: str, curves: pd.DataFrame, codecs: pd.DataFrame) -> list[dict
     """
     own = curves[curves["kind"] == "model"]
     others = {"PCA": curves[curves["kind"] == "pca"]}
-    others |= {str(codec): curve for codec, curve in codecs[codecs["kind"] == "image codec"].groupby("codec")}
+    others |= {str(codec): curve for codec, curve in codecs[codecs["kind"] == IMAGE_CODEC].groupby("codec")}
     rates = {
         against: bd_rate(own["bytes"], own["psnr_db"], other["bytes"], other["psnr_db"])
         for against, other in others.items()

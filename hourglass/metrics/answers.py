@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from hourglass.metrics.results import Facts, Versus
-from hourglass.metrics.table import Result, best_codecs
+from hourglass.metrics.table import Result
 
 CHOOSES = "psnr_db"
 FEW = 30  # test images; of fewer a mean says little
@@ -63,7 +63,7 @@ def _against_pca(versus: Versus) -> str:
 
 def _against_files(facts: Facts) -> str:
     """Return how a model's files compare with those of image codecs of as many bytes."""
-    reached = best_codecs(facts)
+    reached = facts.same_bytes
     start = f"Its files, {facts.coded.bytes:.4g} bytes an image, have {facts.coded.psnr_db:.1f} dB"
     if not reached:
         return f"{start}; no image codec has files as small."

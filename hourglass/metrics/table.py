@@ -12,7 +12,6 @@ LEGEND = (
     "latent: numbers an image. ratio: bytes of an image against its share of a file of all test images. "
     "Scores are of latents that no file has rounded."
 )
-NO_IMAGE_CODEC = ("PCA", "PNG", "WebP lossless")  # in `same_bytes`; without loss there is nothing to compare
 PUBLISHED = "published"  # in place of a model's name
 
 
@@ -74,11 +73,10 @@ def to_markdown(results: list[Result]) -> str:
 
 def against_markdown(results: list[Result]) -> str:
     """Return a row for each model with its twin's PSNR, and that of image codecs at the bytes of its files."""
-    codecs = [best_codecs(result.facts) for result in results]
-    names = sorted({name for found in codecs for name in found})
+    names = sorted({name for result in results for name in result.facts.same_bytes})
     rows = []
-    for result, found in zip(results, codecs, strict=True):
-        facts, versus = result.facts, result.facts.versus_pca
+    for result in results:
+        facts, versus, found = result.facts, result.facts.versus_pca, result.facts.same_bytes
         rows.append(
             {
                 "model": result.name,
@@ -93,19 +91,6 @@ def against_markdown(results: list[Result]) -> str:
     table = pd.DataFrame(rows)
     alignment = ["left", *["right"] * (len(table.columns) - 1)]
     return f"{table.to_markdown(index=False, colalign=alignment, disable_numparse=True)}\n"
-
-
-def best_codecs(facts: Facts) -> dict[str, float]:
-    """Return the PSNR in dB of each image codec at the bytes of a model's files, where it has files of that size.
-
-    The images of a sheet are all in one file, as those of the model are; of a codec with both the better one counts.
-    """
-    reached: dict[str, float] = {}
-    for form, value in facts.same_bytes.items():
-        codec = form.removesuffix(" sheet")
-        if codec not in NO_IMAGE_CODEC:
-            reached[codec] = max(value, reached.get(codec, value))
-    return reached
 
 
 def _rows(result: Result) -> Iterator[dict[str, str]]:

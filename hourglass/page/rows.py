@@ -84,7 +84,7 @@ def headline(gathered: Gathered) -> tuple[list[Column], list[dict[str, Any]]]:
 
 def _cells(facts: Facts) -> list[Cell]:
     """Return the cells of COLUMNS."""
-    versus, jpeg, (good, bad) = facts.get("versus_pca"), jpeg_at(facts), verdict(facts)
+    versus, (good, bad) = facts.get("versus_pca"), verdict(facts)
     cells = [
         Cell(number(facts["latent_dim"]), value=facts["latent_dim"]),
         Cell(size(facts["bytes_per_image"]), f"1 : {facts['compression_ratio']:.1f}", facts["bytes_per_image"]),
@@ -98,27 +98,21 @@ def _cells(facts: Facts) -> list[Cell]:
         cells.append(Cell(signed(versus["mean"]), interval, versus["mean"]))
     else:
         cells += [Cell(MISSING), Cell(MISSING)]
-    cells.append(Cell(score("psnr_db", jpeg[1]), jpeg[0], jpeg[1]) if jpeg else Cell(MISSING))
+    jpeg = facts["same_bytes"].get("JPEG")
+    cells.append(Cell(MISSING) if jpeg is None else Cell(score("psnr_db", jpeg), value=jpeg))
     cells.append(Cell(good or ("" if bad else MISSING), value=f"{good} {bad}".strip(), worse=bad))
     return cells
 
 
-def jpeg_at(facts: Facts) -> tuple[str, float] | None:
-    """Return the best way in which JPEG reaches the bytes of a model, and its PSNR in dB; None if it does not."""
-    reached = {name: value for name, value in facts.get("same_bytes", {}).items() if name.startswith("JPEG")}
-    best = max(reached, key=lambda name: reached[name], default=None)
-    return None if best is None else (best, reached[best])
-
-
 def verdict(facts: Facts) -> tuple[str, str]:
     """Return in words what speaks for a model at its size, and what against it: PCA, or codecs that are better."""
-    versus, psnr = facts.get("versus_pca"), facts["test"].get("psnr_db", {}).get("mean")
+    versus = facts.get("versus_pca")
     good, better = "", []
     if versus and versus["high"] < 0:
         better.append("PCA")
     elif versus:
         good = "better than PCA" if versus["low"] > 0 else "not told apart from PCA"
-    better += [name for name, value in facts.get("same_bytes", {}).items() if psnr is not None and value > psnr]
+    better += [name for name, value in facts["same_bytes"].items() if value > facts["coded"]["psnr_db"]]
     *first, last = better or [""]
     if not first:
         return good, f"{last} is better" if last else ""
@@ -217,7 +211,9 @@ def _is_number(value: object) -> bool:
 def likelihood_table(gathered: Gathered, dataset: str) -> Table:
     """Return the generative models of a data set, and a row of their values for each measure."""
     found = {
-        name: likelihood for name in gathered.models(dataset) if (likelihood := gathered.facts[name].get("likelihood"))
+        name: {**likelihood, **{f"frechet_{key}": value for key, value in likelihood.get("frechet", {}).items()}}
+        for name in gathered.models(dataset)
+        if (likelihood := gathered.facts[name].get("likelihood"))
     }
     measures = dict.fromkeys(key for values in found.values() for key, value in values.items() if _is_number(value))
     rows = [
@@ -230,5 +226,11 @@ def likelihood_table(gathered: Gathered, dataset: str) -> Table:
 def likelihood_notes(gathered: Gathered, dataset: str) -> list[str]:
     """Return what is said in words of how the likelihoods of a data set were measured."""
     found = [gathered.facts[name].get("likelihood") or {} for name in gathered.models(dataset)]
-    notes = [f"{heading(key)}: {text}" for values in found for key, text in values.items() if isinstance(text, str)]
-    return list(dict.fromkeys(notes))
+    kinds = sorted({f"`{values['likelihood']}`" for values in found if "likelihood" in values})
+    notes = [f"Likelihood of the pixels: {', '.join(kinds)}; bits of one kind do not compare with those of another"]
+    if any("frechet" in values for values in found):
+        notes.append(
+            "The Fréchet distance is that of normal distributions in the space of the principal components of training "
+            "images; that of training images shows what as many real images have"
+        )
+    return notes if kinds else []
