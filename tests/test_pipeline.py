@@ -258,6 +258,7 @@ def test_a_stage_opens_nothing_that_it_does_not_declare(rerun: Project, tmp_path
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_leaves_what_was_there(project: Project, sent: signal.Signals, status: int) -> None:
     project.change("models.digits-dense.training.epochs", 999999)
+    project.change("train.checkpoint_seconds", 1)
     folders = [project.folder / "data", project.folder / "metrics"]
     before = [bytes_of(folder) for folder in folders]
     command = [
@@ -270,7 +271,8 @@ def test_a_stopped_training_leaves_what_was_there(project: Project, sent: signal
     ) as training:
         assert training.stdout is not None
         assert training.stdout.readline() == "ready\n"
-        time.sleep(2)  # into the epochs
+        while not list((project.folder / "data/checkpoints/digits-dense").glob("*/*.pt")):  # until epochs have passed
+            time.sleep(0.05)
         training.send_signal(sent)
         _, errors = training.communicate(timeout=60)
     assert training.returncode == status
