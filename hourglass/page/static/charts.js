@@ -22,7 +22,7 @@ function drawRate(element, data, measure) {
     })
     .filter((one) => one.points.length);
   const limits = data.rate
-    .filter((curve) => curve.kind === "lossless" && !curve.name.includes("sheet"))
+    .filter((curve) => curve.kind === "lossless" && curve.name === "PNG") // one line says where that is
     .map((curve) => ({ x: curve.points[0][0], name: `${curve.name}, lossless` }));
   if (!series.length) {
     element.replaceChildren(make("p", { class: "hint" }, `No ${measure}: the images are smaller than its window.`));
