@@ -263,10 +263,20 @@ def test_of_a_codec_the_better_form_is_compared() -> None:
     write_sums(Path("data/codecs/cells"))
     gather.main("cells", MODELS)
     facts = json.loads(Path("data/groups/cells/facts.json").read_text(encoding="utf-8"))
-    # Between two points along a logarithmic axis; PNG loses nothing, and is no rival.
+    # Between two points along a logarithmic axis.
     expected = 1 + 8 * np.log(16 / 2) / np.log(20 / 2)
     assert facts["cells-dense"]["same_bytes"] == {"JPEG": pytest.approx(expected, rel=1e-3)}
     assert facts["atoms-dense"]["same_bytes"] == {"JPEG": pytest.approx(1 + 8 * np.log(1.6) / np.log(4), rel=1e-3)}
+
+
+def test_more_bytes_than_a_codec_needs_bring_it_no_more() -> None:
+    curve = CURVE.assign(bytes=[100.0, 200])
+    curve.to_csv("data/evaluated/cells-dense/curve.csv", index=False)
+    write_sums(Path("data/evaluated/cells-dense"))
+    gather.main("cells", MODELS)
+    report.main("cells")
+    facts = json.loads(Path("data/groups/cells/facts.json").read_text(encoding="utf-8"))
+    assert facts["cells-dense"]["same_bytes"] == {"JPEG": 9, "PNG": 88}
 
 
 def test_a_curve_of_pca_is_there_once() -> None:

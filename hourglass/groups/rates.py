@@ -46,21 +46,23 @@ def setting(bits: int) -> str:
 
 
 def psnr_at(curve: pd.DataFrame, size: float) -> float | None:
-    """Return the PSNR in dB of a curve at `size` bytes, along a logarithmic axis; None where it has no such files."""
+    """Return the PSNR in dB of a curve at `size` bytes, along a logarithmic axis; None if all of its files are larger.
+
+    More bytes than its largest file has bring nothing.
+    """
     points = curve.sort_values("bytes")
-    if not points["bytes"].min() <= size <= points["bytes"].max():
+    if size < points["bytes"].min():
         return None
     return rounded(float(np.interp(np.log(size), np.log(points["bytes"]), points["psnr_db"])), 4)
 
 
 def codecs_at(codecs: pd.DataFrame, size: float) -> dict[str, float]:
-    """Return the PSNR in dB of each image codec at `size` bytes, where it has such files.
+    """Return the PSNR in dB of each image codec at `size` bytes, where it has files as small.
 
     The images of a sheet are all in one file, as those of a model are; of a codec with both the better one counts.
-    Codecs without loss are left out.
     """
     reached: dict[str, float] = {}
-    for form, curve in codecs[codecs["kind"] == IMAGE_CODEC].groupby("codec"):
+    for form, curve in codecs.groupby("codec"):
         codec, value = str(form).removesuffix(" sheet"), psnr_at(curve, size)
         if value is not None:
             reached[codec] = max(value, reached.get(codec, value))

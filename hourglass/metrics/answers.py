@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from hourglass.metrics.results import Facts, Versus
-from hourglass.metrics.table import Result
+from hourglass.metrics.table import LOSSLESS, Result
 
 CHOOSES = "psnr_db"
 FEW = 30  # test images; of fewer a mean says little
@@ -64,10 +64,17 @@ def _against_pca(versus: Versus) -> str:
 def _against_files(facts: Facts) -> str:
     """Return how a model's files compare with those of image codecs of as many bytes."""
     reached = facts.same_bytes
-    start = f"Its files, {facts.coded.bytes:.4g} bytes an image, have {facts.coded.psnr_db:.1f} dB"
+    start = f"Its files, {_bytes(facts.coded.bytes)} an image, have {facts.coded.psnr_db:.1f} dB"
     if not reached:
         return f"{start}; no image codec has files as small."
+    lossless = [codec for codec, value in reached.items() if value >= LOSSLESS]
+    if lossless:
+        return f"{start}; {' and '.join(lossless)} {'lose' if lossless[1:] else 'loses'} nothing in as many: use that."
     listed = ", ".join(f"{codec} {value:.1f} dB" for codec, value in reached.items())
     first = max(reached, key=lambda codec: (reached[codec], codec))
     verdict = f": {first} is better" if reached[first] > facts.coded.psnr_db else ""
     return f"{start}; at as many bytes {listed}{verdict}."
+
+
+def _bytes(count: float) -> str:
+    return f"{count:,.0f} bytes" if count >= 100 else f"{count:.3g} bytes"

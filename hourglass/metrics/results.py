@@ -125,8 +125,8 @@ class Facts(About):
         classes: Class -> metric -> mean on the test split.
         versus_pca: Against its twin, None where it has none, as PCA itself.
         coded: Its files, of the same test images as those of image codecs.
-        same_bytes: Image codec -> its mean PSNR at as many bytes as those have, where it has files of that size, each
-            image in one or all in one sheet, whichever is better.
+        same_bytes: Image codec -> its mean PSNR at as many bytes as those have, where it has files as small, each image
+            in one or all in one sheet, whichever is better.
         seeds: Their spread over several seeds, None for one seed.
         worth: What the latents are worth beside the compression.
         likelihood: Of a generative family: its bounds, None of any other.
