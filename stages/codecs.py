@@ -8,6 +8,7 @@ SHA256SUMS    of the table
 import pandas as pd
 
 from hourglass.console import command
+from hourglass.console.errors import UserError
 from hourglass.data.prepared import open_split
 from hourglass.data.sums import write_sums
 from hourglass.data.tables import write_table
@@ -19,7 +20,10 @@ from stages.paths import CODECS, LOCKS, PREPARED, remedy
 
 def main(name: str) -> None:
     """Measure the rate and the distortion of image codecs on the test split of one data set."""
-    images = open_split(PREPARED / name / "test", remedy(f"prepare@{name}"))
+    again = remedy(f"prepare@{name}")
+    images = open_split(PREPARED / name / "test", again)
+    if 0 in images.shape:
+        raise UserError(f"{PREPARED / name / 'test'}: expected images, got {images.shape}: {again}")
     stored, left_out = ways(len(images), images.shape[1:])
     with whole_folder(CODECS / name) as folder:
         table = pd.DataFrame(sweep(images, stored))

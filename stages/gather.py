@@ -9,6 +9,7 @@ images/           the same test images and what each model makes of them, a stri
 projections/      latents in two dimensions, with pictures of their images in thumbnails/
 samples/, variations/   of generative models
 preview/          of each data set
+SHA256SUMS        of all files
 
 DVC has no stage that depends on the files of a list of models: the stages that run this, one a group with exactly the
 files of its models, are generated from params.yaml by `check`.
@@ -34,6 +35,7 @@ from hourglass.files import whole_folder, write_json
 from hourglass.groups.dataset import card, write_generated, write_pictures, write_points
 from hourglass.groups.model import Evaluated, facts_of, read_evaluated
 from hourglass.groups.rates import BD_COLUMNS, bd_rates, of_codecs, without_repeats
+from hourglass.groups.seal import write_seal
 from hourglass.metrics.results import BASELINE, Meta
 from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, PARAMS, PLOTS, PREPARED, remedy
 
@@ -66,6 +68,7 @@ def main(group: str, names: list[str]) -> None:
         write_table(folder / "curves.csv", without_repeats(curves, baselines))
         write_table(folder / "bd_rates.csv", pd.DataFrame(rates, columns=BD_COLUMNS))
         write_table(folder / "histories.csv", pd.concat([history(name) for name in sorted(names)]))
+        write_seal(folder)
 
 
 def read_codecs(dataset: str) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from hourglass.data.documents import read_json
 from hourglass.figures.comparison import Bar, draw_comparison
 from hourglass.figures.style import save
 from hourglass.files import whole_file
+from hourglass.groups.seal import check_seal
 from hourglass.metrics.answers import to_sentences
 from hourglass.metrics.group import Group
 from hourglass.metrics.quality import METRICS
@@ -63,6 +64,7 @@ def main(name: str) -> None:
 def read(path: Path, group: dict[str, Any], name: str) -> list[Result]:
     """Read what `gather` wrote, and put beside each model what params.yaml says of it."""
     again = remedy(f"groups/dvc.yaml:{name}")
+    check_seal(path.parent, again)
     models = read_json(path, dict[Name, Facts], again)
     if not models:
         raise UserError(f"{path}: expected a model or more, got none: {again}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,17 @@ from .gathered import GROUP, SENTENCES, make_gathered
 
 playwright = pytest.importorskip("playwright.sync_api")
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402 - beside Playwright
-from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect  # noqa: E402
 
 from .browser import launched, missing  # noqa: E402
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is one")
 
-WIDTHS = {"phone": (390, 844), "desk": (1280, 800)}
+WIDTHS: dict[str, ViewportSize] = {
+    "phone": {"width": 390, "height": 844},
+    "desk": {"width": 1280, "height": 800},
+}
+Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +46,9 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, folder: Path, width: str = "desk", scheme: str = "light") -> Iterator[Page]:
+def opened(browser: Browser, folder: Path, width: str = "desk", scheme: Scheme = "light") -> Iterator[Page]:
     """Open the page without a network; that it logs nothing and asks for nothing is asserted at the end."""
-    size = {"width": WIDTHS[width][0], "height": WIDTHS[width][1]}
-    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True, reduced_motion="reduce")
+    context = browser.new_context(viewport=WIDTHS[width], color_scheme=scheme, offline=True, reduced_motion="reduce")
     page = context.new_page()
     said: list[str] = []
     asked: list[str] = []
@@ -96,7 +100,9 @@ def column(page: Page, place: int) -> list[str]:
 def test_the_answers_come_first(page: Page) -> None:
     expect(page.locator(".answer")).to_have_count(2)
     assert page.locator(".answer .words p").first.inner_text() == SENTENCES[0].replace("`", "")
-    assert page.locator(".answer").first.bounding_box()["y"] < 400
+    box = page.locator(".answer").first.bounding_box()
+    assert box is not None
+    assert box["y"] < 400
     assert all(page.locator("img").evaluate_all("images => images.map(image => image.naturalWidth > 0)"))
 
 
@@ -223,13 +229,13 @@ def test_data_sets_by_keys(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_keeps_people_out(browser: Browser, folder: Path, width: str, scheme: str) -> None:
+def test_nothing_keeps_people_out(browser: Browser, folder: Path, width: str, scheme: Scheme) -> None:
     with opened(browser, folder, width, scheme) as shown:
         for dataset in ("crops", "digits"):
             choose(shown, dataset)
             for fold in shown.locator("details:visible").all():
                 fold.evaluate("fold => fold.open = true")
-            assert shown.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width][0]
+            assert shown.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]["width"]
             assert Axe().run(shown).response["violations"] == []
         shown.locator(".dataset:not([hidden]) .cell").first.click()
         assert Axe().run(shown).response["violations"] == []

@@ -21,7 +21,8 @@ from PIL import Image
 
 from hourglass.data.prepared import open_split
 from hourglass.inference.store import load_model
-from hourglass.metrics.quality import METRICS, ssim
+from hourglass.metrics.quality import METRICS
+from hourglass.metrics.similarity import ssim
 from hourglass.networks.base.autoencoder import Generative, scale
 
 from .conftest import DATASETS, ROOT, Project, copy_of, needs_mirror

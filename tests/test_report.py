@@ -460,7 +460,7 @@ def test_missing_pictures_are_one_line() -> None:
 def test_a_report_without_its_input_is_one_line() -> None:
     with pytest.raises(
         UserError,
-        match=r"^expected data/groups/empty/facts.json, found none: make heal && dvc repro groups/dvc.yaml:empty$",
+        match=r"^expected data/groups/empty/SHA256SUMS, found none: make heal && dvc repro groups/dvc.yaml:empty$",
     ):
         report.main("empty")
     with pytest.raises(UserError, match="did you mean 'cells'"):

@@ -40,7 +40,7 @@ FILES = {
     "hourglass/data/content.py": {"check"} | stages("prepare", of=DATASETS) | stages("evaluate"),
     "hourglass/data/preparation/shards.py": {"check"} | stages("prepare", of=DATASETS),
     "hourglass/data/preparation/preview.py": {"check"} | stages("prepare", of=DATASETS),
-    "hourglass/natural.py": {"check"} | stages("prepare", of=DATASETS) | stages("plot"),
+    "hourglass/natural.py": {"check"} | stages("prepare", of=DATASETS) | stages("plot") | REPORTS,
     "hourglass/networks/pca.py": {"check"} | stages("train", "evaluate", of=PCA),
     "hourglass/networks/tiles.py": {"check", "train@photos-tiles", "evaluate@photos-tiles"},
     "hourglass/networks/base/layers.py": {"check"} | stages("train", "evaluate"),
@@ -58,7 +58,8 @@ FILES = {
 }
 PARAMS: dict[tuple[str, object], set[str]] = {
     ("models.digits-dense.network.latent_dim", 4): {"check", "train@digits-dense"},
-    ("models.digits-dense.training.epochs", 2): {"check", "train@digits-dense"},
+    # The report shows recipes.
+    ("models.digits-dense.training.epochs", 2): {"check", "train@digits-dense", "groups/dvc.yaml:quickstart"},
     ("groups.faces.title", "Faces"): {"check", "report@faces"},
     ("train.checkpoint_seconds", 5): {"check"},
     ("train.data", "streaming"): {"check"},
@@ -123,7 +124,13 @@ def test_a_comment_in_params_runs_the_check_alone(project: Project) -> None:
 def test_another_title_of_a_data_set_trains_nothing(project: Project) -> None:
     project.change("datasets.digits.title", "Other digits")
     evaluated = stages("evaluate", of={name for name in QUICKSTART if MODELS[name]["dataset"] == "digits"})
-    ran = {"check", "prepare@digits", *evaluated, "groups/dvc.yaml:quickstart"}  # the title is in the model cards
+    ran = {
+        "check",
+        "prepare@digits",
+        *evaluated,
+        "groups/dvc.yaml:quickstart",
+        "report@quickstart",
+    }  # the title is in the model cards and in the report
     assert project.repro("report@quickstart") == ran
 
 

@@ -1,9 +1,7 @@
 """What the stages left of one model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,7 @@ from hourglass.data.tables import read_table
 from hourglass.files import rounded
 from hourglass.groups.rates import codecs_at, of_model, setting
 from hourglass.metrics.paired import mean_difference
-from hourglass.metrics.results import About, Coded, Facts, Meta, Spread, Summary, Versus
+from hourglass.metrics.results import About, Coded, Facts, Meta, Spread, Summary, Value, Versus
 
 Bytes = NDArray[np.uint8]
 
@@ -71,7 +69,7 @@ def read_evaluated(name: str, folder: Path, again: str) -> Evaluated:
 
 
 def facts_of(
-    model: Evaluated, meta: Meta, codecs: pd.DataFrame, recipe: Mapping[str, Any], pictures: list[str]
+    model: Evaluated, meta: Meta, codecs: pd.DataFrame, recipe: dict[str, Value], pictures: list[str]
 ) -> Facts:
     """Put together what is known of one model.
 
@@ -85,7 +83,11 @@ def facts_of(
     again, folder = model.again, model.folder
     summary = read_json(folder / "summary.json", Summary, again)
     psnr, curves = model.psnr(), model.curve()
-    point = curves[(curves["kind"] == "model") & (curves["setting"] == setting(model.about.bits))].iloc[0]
+    points = curves[(curves["kind"] == "model") & (curves["setting"] == setting(model.about.bits))]
+    if len(points) != 1:
+        got = f"expected a row of the model's {model.about.bits} bits, got {len(points)}"
+        raise UserError(f"{folder / 'curve.csv'}: {got}: {again}")
+    size, coded = (float(points[column].iloc[0]) for column in ("bytes", "psnr_db"))
     about = {field.name: getattr(model.about, field.name) for field in fields(About)}
     return Facts(
         **about,
@@ -95,12 +97,12 @@ def facts_of(
         val=summary.val,
         classes=summary.classes,
         versus_pca=against_twin(model, psnr) if model.has("pca_scores.csv") else None,
-        coded=Coded(float(point["bytes"]), float(point["psnr_db"])),
-        same_bytes=codecs_at(codecs, float(point["bytes"])),
+        coded=Coded(size, coded),
+        same_bytes=codecs_at(codecs, size),
         seeds=spread_of_seeds(model) if model.has("seeds.csv") else None,
-        worth=read_json(folder / "worth.json", dict[str, Any], again),
+        worth=read_json(folder / "worth.json", dict[str, Value], again),
         likelihood=_optional(folder / "likelihood.json", again),
-        config=read_json(folder / "config.json", dict[str, Any], again) | {"recipe": recipe},
+        config=read_json(folder / "config.json", dict[str, Value], again) | {"recipe": recipe},
         pictures=pictures,
     )
 
@@ -128,5 +130,5 @@ def spread_of_seeds(model: Evaluated) -> Spread:
     return Spread(len(table), mean, std)
 
 
-def _optional(path: Path, again: str) -> dict[str, Any] | None:
-    return read_json(path, dict[str, Any], again) if path.exists() else None
+def _optional(path: Path, again: str) -> dict[str, Value] | None:
+    return read_json(path, dict[str, Value], again) if path.exists() else None

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from hourglass.config.types import Count, Name, Positive, Side, Text
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 BASELINE = "pca"  # the family that all others are compared with
+Value = TypeAliasType("Value", "str | bool | int | Finite | list[Value] | dict[str, Value] | None")  # of JSON
 Means = dict[str, Finite]  # metrics/{val,test}/<model>.json: a metric's name -> its mean; and split_id
 
 
@@ -58,6 +60,10 @@ class Summary:
     test: Mapping[str, Statistics]
     val: Mapping[str, Statistics]
     classes: Mapping[str, Means]
+
+    def __post_init__(self) -> None:
+        if self.test.keys() != self.val.keys() or "psnr_db" not in self.test:
+            raise ValueError("expected psnr_db, and the same scores of both splits, got others")
 
 
 @dataclass(frozen=True)
@@ -143,9 +149,9 @@ class Facts(About):
     coded: Coded
     same_bytes: Mapping[str, Finite]
     seeds: Spread | None
-    worth: Mapping[str, Any]
-    likelihood: Mapping[str, Any] | None
-    config: Mapping[str, Any]
+    worth: Mapping[str, Value]
+    likelihood: Mapping[str, Value] | None
+    config: Mapping[str, Value]
     pictures: list[Text]
 
 
@@ -162,5 +168,5 @@ class Meta:
     groups: Mapping[str, int] | None
     classes: list[str]
     shape: list[int]
-    preparation: Mapping[str, Any]
+    preparation: Mapping[str, Value]
     copies: int
