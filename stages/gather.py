@@ -34,7 +34,7 @@ from hourglass.data.tables import read_table, write_table
 from hourglass.files import whole_folder, write_json
 from hourglass.groups.dataset import card, write_generated, write_pictures, write_points
 from hourglass.groups.model import Evaluated, facts_of, read_evaluated
-from hourglass.groups.rates import BD_COLUMNS, bd_rates, of_codecs, without_repeats
+from hourglass.groups.rates import BD_COLUMNS, bd_rates, of_codecs, read_curve, without_repeats
 from hourglass.groups.seal import write_seal
 from hourglass.metrics.results import BASELINE, Meta
 from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, PARAMS, PLOTS, PREPARED, remedy
@@ -75,7 +75,7 @@ def read_codecs(dataset: str) -> pd.DataFrame:
     """Read the curves of image codecs on a data set."""
     again = remedy(f"codecs@{dataset}")
     check_sums(CODECS / dataset, again)
-    return of_codecs(dataset, read_table(CODECS / dataset / "curves.csv", ["codec", "quality", "bytes"], again))
+    return of_codecs(dataset, read_curve(CODECS / dataset / "curves.csv", ["quality"], again))
 
 
 def draw(folder: Path, dataset: str, models: list[Evaluated], chosen: dict[str, list[int]]) -> None:

@@ -13,7 +13,7 @@ from hourglass.data.prepared import open_array
 from hourglass.data.sums import check_sums
 from hourglass.data.tables import read_table
 from hourglass.files import rounded
-from hourglass.groups.rates import codecs_at, of_model, setting
+from hourglass.groups.rates import codecs_at, of_model, read_curve, setting
 from hourglass.metrics.paired import mean_difference
 from hourglass.metrics.results import About, Coded, Facts, Meta, Spread, Summary, Value, Versus
 
@@ -52,7 +52,7 @@ class Evaluated:
 
     def curve(self) -> pd.DataFrame:
         """Return its rate and distortion, and that of its twin."""
-        table = self.table("curve", "codec", "bits", "bytes", "psnr_db")
+        table = read_curve(self.folder / "curve.csv", ["bits"], self.again)
         return of_model(self.name, self.about, table)
 
     def reconstructions(self, shape: tuple[int, ...], prefix: str = "") -> Bytes:

@@ -1,10 +1,13 @@
 """Rate and distortion of everything that can code the images of a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hourglass.console.errors import UserError
+from hourglass.data.tables import read_table
 from hourglass.files import rounded
 from hourglass.metrics.bd_rate import bd_rate
 from hourglass.metrics.results import About
@@ -13,6 +16,18 @@ COLUMNS = ["dataset", "codec", "kind", "setting", "bytes", "psnr_db", "ssim"]
 BD_COLUMNS = ["dataset", "model", "against", "bd_rate_percent"]
 IMAGE_CODEC = "image codec"  # in the column `kind`
 LOSSLESS = "PNG|lossless"
+
+
+def read_curve(path: Path, columns: Collection[str], again: str) -> pd.DataFrame:
+    """Read a table of rate and distortion.
+
+    Raises:
+        UserError: It is none, or has files without bytes.
+    """
+    table = read_table(path, [*columns, "codec", "bytes", "psnr_db"], again)
+    if not (table["bytes"] > 0).all():
+        raise UserError(f"{path}: expected bytes above 0, got {table['bytes'].min():g}: {again}")
+    return table
 
 
 def of_model(name: str, about: About, curve: pd.DataFrame) -> pd.DataFrame:
