@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -149,6 +150,9 @@ def replace_split(project: Project, split: str, shape: tuple[int, int, int, int]
     prepared = project.folder / "data/prepared/digits"
     shutil.rmtree(prepared / split)
     save_split(prepared, split, np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    labels = pd.read_csv(prepared / "labels.csv")
+    rows = pd.DataFrame({"split": split, "index": range(shape[0]), "label": "0", "source": "noise"})
+    pd.concat([labels[labels["split"] != split], rows]).to_csv(prepared / "labels.csv", index=False)
 
 
 def files(folder: Path) -> dict[Path, bytes]:

@@ -25,8 +25,8 @@ from .conftest import ROOT, Project
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
-# Run, or imported by name: by `hourglass.codec.onnx_check`, pandas and torch.
-BY_NAME = {"dvc", "onnx", "onnxruntime", "onnxscript", "tabulate"}
+# Run, or imported by name: by `hourglass.codec.onnx_check`, pandas and torch; from one, `download` takes images.
+BY_NAME = {"dvc", "onnx", "onnxruntime", "onnxscript", "scikit-image", "tabulate"}
 LIBRARY = ("codec", "coding", "commands", "networks", "__main__")  # what a trained model is used by
 OPTIONAL = {"dvc", "pyarrow"}  # what of it says, where it is missing, what to install
 OURS = {"hourglass", "stages", "tests"}
