@@ -55,8 +55,8 @@ def main(group: str, names: list[str]) -> None:
             curves.append(codecs)
             for model in of_dataset:
                 recipe = params.keywords(Model, "models", model.name)["training"]
-                facts[model.name] = facts_of(model, meta, codecs, recipe, pictures(model.name))
                 curve = model.curve()
+                facts[model.name] = facts_of(model, meta, curve, codecs, recipe, pictures(model.name))
                 curves.append(curve)
                 rates += bd_rates(model.name, curve, codecs)
             best = max(of_dataset, key=lambda model: (facts[model.name].val["psnr_db"].mean, model.name))

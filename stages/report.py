@@ -36,15 +36,8 @@ AGAINST = (
     "PSNR in dB. PCA has as many numbers. A model's files have so many bytes an image, all test images in one file; "
     "image codecs have as many, in a file each or all in one sheet, whichever is better."
 )
-FIRST = (
-    "reconstructions",
-    "worst",
-    "whole",
-    "latents",
-    "training",
-    "samples",
-    "variations",
-)  # in this order, then all others
+# In this order, then all others.
+FIRST = ("reconstructions", "worst", "whole", "latents", "training", "samples", "variations")
 
 
 def main(name: str) -> None:

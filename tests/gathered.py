@@ -109,7 +109,7 @@ def spread(values: Values) -> dict[str, float]:
         "std": values.std(),
         "low": low,
         "high": high,
-        "p5": float(np.quantile(values, 0.05)),
+        "worst_5_percent": float(np.quantile(values, 0.05)),
     }
 
 
@@ -160,7 +160,7 @@ def worth(pca: PCA, train: Bytes, latents: Values, labels: list[str], test_label
     if not labels[0]:
         return None
     neighbors = KNeighborsClassifier(1).fit(pca.transform(train.reshape(len(train), -1)), labels)
-    return {"latents": {"knn": neighbors.score(latents, test_labels)}, "pixels": {"knn": 0.96875}}
+    return {"latents": {"knn_accuracy": neighbors.score(latents, test_labels)}, "pixels": {"knn_accuracy": 0.96875}}
 
 
 def projection(latents: Values, labels: list[str]) -> pd.DataFrame:

@@ -69,20 +69,26 @@ def read_evaluated(name: str, folder: Path, again: str) -> Evaluated:
 
 
 def facts_of(
-    model: Evaluated, meta: Meta, codecs: pd.DataFrame, recipe: dict[str, Value], pictures: list[str]
+    model: Evaluated,
+    meta: Meta,
+    curves: pd.DataFrame,
+    codecs: pd.DataFrame,
+    recipe: dict[str, Value],
+    pictures: list[str],
 ) -> Facts:
     """Put together what is known of one model.
 
     Args:
         model: The model.
         meta: Of its data set.
+        curves: Those of the model and its twin.
         codecs: The curves of image codecs on its data set.
         recipe: How params.yaml says that it is trained.
         pictures: The names of its pictures.
     """
     again, folder = model.again, model.folder
     summary = read_json(folder / "summary.json", Summary, again)
-    psnr, curves = model.psnr(), model.curve()
+    psnr = model.psnr()
     points = curves[(curves["kind"] == "model") & (curves["setting"] == setting(model.about.bits))]
     if len(points) != 1:
         got = f"expected a row of the model's {model.about.bits} bits, got {len(points)}"

@@ -9,6 +9,7 @@ import pandas as pd
 from hourglass.console.errors import UserError
 from hourglass.data.tables import read_table
 from hourglass.files import rounded
+from hourglass.groups.names import twin_title
 from hourglass.metrics.bd_rate import bd_rate
 from hourglass.metrics.results import About
 
@@ -32,7 +33,7 @@ def read_curve(path: Path, columns: Collection[str], again: str) -> pd.DataFrame
 
 def of_model(name: str, about: About, curve: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a model and of its twin, of what `evaluate` writes into curve.csv."""
-    titles = {"model": name, "pca": twin_title(about)}
+    titles = {"model": name, "pca": twin_title(about.latent_dim, about.tile)}
     return curve.assign(
         dataset=about.dataset,
         kind=curve["codec"],
@@ -41,16 +42,10 @@ def of_model(name: str, about: About, curve: pd.DataFrame) -> pd.DataFrame:
     ).reindex(columns=COLUMNS)
 
 
-def twin_title(about: About) -> str:
-    """Return what PCA of as many numbers is called, the same for all models that have it as their twin."""
-    of_tiles = "" if about.tile is None else f", {about.tile[0]}x{about.tile[1]} tiles"
-    return f"PCA of {about.latent_dim:,} numbers{of_tiles}"
-
-
 def without_repeats(curves: Sequence[pd.DataFrame], baselines: Sequence[About]) -> pd.DataFrame:
     """Return the rows of all curves; of a twin once, and not where it is among the models itself."""
     rows = pd.concat(curves).drop_duplicates(["dataset", "codec", "setting"])
-    there = {(about.dataset, twin_title(about)) for about in baselines}
+    there = {(about.dataset, twin_title(about.latent_dim, about.tile)) for about in baselines}
     repeated = [pair in there for pair in zip(rows["dataset"], rows["codec"], strict=True)]
     return rows[~np.array(repeated)]
 

@@ -7,11 +7,10 @@ interval of the difference, image by image, excludes zero.
 from collections.abc import Iterator
 from itertools import groupby
 
-from hourglass.metrics.results import Facts, Versus
+from hourglass.metrics.results import FEW, Facts, Versus
 from hourglass.metrics.table import LOSSLESS, Result
 
 CHOOSES = "psnr_db"
-FEW = 30  # test images; of fewer a mean says little
 
 
 def to_sentences(results: list[Result]) -> list[str]:

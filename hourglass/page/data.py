@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from hourglass.page.gathered import BASELINE, Facts, Gathered
+from hourglass.groups.names import twin_title
+from hourglass.metrics.results import BASELINE
+from hourglass.page.gathered import Facts, Gathered
 from hourglass.page.pictures import grid, strip, whole
-from hourglass.page.words import heading, twin_name
+from hourglass.page.words import heading
 
 EPOCHS = 400  # of a training curve, at most
 GRAY = 7  # the color of PCA, in --s0 to --s9 of page.css, and its marks, in turn
@@ -138,7 +140,7 @@ def _strips(gathered: Gathered, dataset: str) -> Iterator[tuple[str, Path]]:
         if path := gathered.picture("images", dataset, f"{name}.png"):
             yield name, path
         if (twin := gathered.picture("images", dataset, f"{name}.pca.png")) and not gathered.has_pca(facts):
-            twins[twin_name(facts)] = twin
+            twins[twin_title(facts["latent_dim"], facts["tile"])] = twin
     yield from twins.items()
 
 

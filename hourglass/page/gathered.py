@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-Facts = Mapping[str, Any]  # what is known of a model or a data set, as read from JSON
+from hourglass.groups.choice import KINDS
+from hourglass.metrics.results import BASELINE
 
-BASELINE = "pca"  # the family that all others are compared with
-CHOSEN = ("best", "median", "worst")  # the order of the test images in a strip
+Facts = Mapping[str, Any]  # what is known of a model or a data set, as read from JSON
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Gathered:
     def chosen(self, dataset: str) -> list[tuple[str, int]]:
         """Return why each of the images in a data set's strips was chosen, and its index in the test split."""
         chosen = self.datasets[dataset]["chosen"]
-        return [(why, int(index)) for why in CHOSEN for index in chosen.get(why, [])]
+        return [(why, int(index)) for why in KINDS for index in chosen[why]]
 
 
 def read_gathered(folder: Path, group: Mapping[str, Any]) -> Gathered:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any, NamedTuple
 
+from hourglass.groups.names import twin_title
+from hourglass.metrics.results import BASELINE, FEW
 from hourglass.natural import natural_key
-from hourglass.page.gathered import BASELINE, Facts, Gathered
-from hourglass.page.words import MISSING, SMALL, heading, number, score, signed, size, twin_name
+from hourglass.page.gathered import Facts, Gathered
+from hourglass.page.words import MISSING, heading, number, score, signed, size
 
 
 class Table(NamedTuple):
@@ -38,7 +40,7 @@ def kind_of(facts: Facts) -> str:
 
 def few_images(images: int) -> str:
     """Return a warning where scores are of few images."""
-    return f"{images:,} test image{'' if images == 1 else 's'}: a small sample" if images < SMALL else ""
+    return f"{images:,} test image{'' if images == 1 else 's'}: a small sample" if images < FEW else ""
 
 
 class Column(NamedTuple):
@@ -134,11 +136,6 @@ def _published(facts: Facts) -> Cell:
     return Cell(text, facts["published"].get("source", ""), text)
 
 
-def worst_few(spread: Facts) -> float | None:
-    """Return the score that 5% of the images do not reach."""
-    return spread.get("p5", spread.get("worst_5_percent"))
-
-
 def scores_table(gathered: Gathered, dataset: str) -> Table:
     """Return the headings and rows of all scores of a data set's models, with what 5% of the images do not reach."""
     models = gathered.models(dataset)
@@ -147,9 +144,9 @@ def scores_table(gathered: Gathered, dataset: str) -> Table:
     for name in models:
         cells: list[str] = []
         for metric in metrics:
-            spread = gathered.facts[name]["test"].get(metric, {})
-            worst = worst_few(spread) if spread else None
-            cells.append(score(metric, spread.get("mean")) + (f" ({score(metric, worst)})" if worst else ""))
+            spread = gathered.facts[name]["test"].get(metric)
+            worst = f" ({score(metric, spread['worst_5_percent'])})" if spread else ""
+            cells.append(score(metric, spread["mean"] if spread else None) + worst)
         rows.append((name, cells))
     return Table([heading(metric) for metric in metrics], rows)
 
@@ -175,7 +172,7 @@ def rates_table(gathered: Gathered, dataset: str) -> Table:
         rates = [found.get((name, other)) for other in against]
         if any(rate is not None for rate in rates):
             rows.append((name, [MISSING if rate is None else f"{signed(rate, 0)}%" for rate in rates]))
-    return Table([BASELINE.upper() if other == BASELINE else other for other in against], rows)
+    return Table(against, rows)
 
 
 def worth_table(gathered: Gathered, dataset: str) -> Table:
@@ -188,7 +185,7 @@ def worth_table(gathered: Gathered, dataset: str) -> Table:
             if what != "pca":
                 found[what if what == "pixels" else name] = values
             elif not gathered.has_pca(facts):
-                twins[twin_name(facts)] = values
+                twins[twin_title(facts["latent_dim"], facts["tile"])] = values
     found = {name: found[name] for name in sorted(found, key=lambda name: name != "pixels")} | twins
     measures = list(dict.fromkeys(key for values in found.values() for key in values))
     rows = [(what, [score(key, values.get(key)) for key in measures]) for what, values in found.items()]
@@ -196,12 +193,10 @@ def worth_table(gathered: Gathered, dataset: str) -> Table:
 
 
 def _measured(worth: Facts) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield what was measured and its values; values that stand alone are of the latents."""
-    alone = {key: value for key, value in worth.items() if _is_number(value)}
-    nested = {key: value for key, value in worth.items() if key in ("latents", "pixels", "pca") and value}
-    for what, values in ({"latents": {}} | nested).items() if worth else ():
-        kept = {key: value for key, value in values.items() if _is_number(value)}
-        yield what, kept | (alone if what == "latents" else {})
+    """Yield what was measured, and its values."""
+    for what in ("latents", "pixels", "pca"):
+        if values := worth.get(what):
+            yield what, values
 
 
 def _is_number(value: object) -> bool:
@@ -226,7 +221,7 @@ def likelihood_table(gathered: Gathered, dataset: str) -> Table:
 def likelihood_notes(gathered: Gathered, dataset: str) -> list[str]:
     """Return what is said in words of how the likelihoods of a data set were measured."""
     found = [gathered.facts[name].get("likelihood") or {} for name in gathered.models(dataset)]
-    kinds = sorted({f"`{values['likelihood']}`" for values in found if "likelihood" in values})
+    kinds = sorted({values["likelihood"] for values in found if "likelihood" in values})
     notes = [f"Likelihood of the pixels: {', '.join(kinds)}; bits of one kind do not compare with those of another"]
     if any("frechet" in values for values in found):
         notes.append(

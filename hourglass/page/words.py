@@ -7,7 +7,6 @@ from markupsafe import Markup, escape
 
 MISSING = "\N{EN DASH}"  # in place of a value
 MINUS = "\N{MINUS SIGN}"  # as wide as a plus
-SMALL = 30  # test images; the mean of fewer says little
 
 HEADINGS = {
     "mse": "MSE",
@@ -16,11 +15,18 @@ HEADINGS = {
     "ssim": "SSIM",
     "ssim_gaussian": "SSIM, Gaussian window",
     "ms_ssim": "MS-SSIM",
-    "knn": "nearest neighbors, accuracy",
     "knn_accuracy": "nearest neighbors, accuracy",
-    "probe": "linear probe, accuracy",
     "probe_accuracy": "linear probe, accuracy",
     "participation_ratio": "participation ratio",
+    "elbo_bits_per_dimension": "ELBO, bits per dimension",
+    "importance_weighted_nats": "importance-weighted bound (nats)",
+    "importance_weighted_bits_per_dimension": "importance-weighted bound, bits per dimension",
+    "k": "latents of an image for that bound",
+    "images": "test images",
+    "sigma": "standard deviation of a pixel",
+    "frechet_train": "Fréchet distance of training images",
+    "frechet_images": "images of each for that distance",
+    "frechet_components": "principal components for that distance",
 }
 _DECIMALS = {"mse": 5, "mae": 4, "psnr_db": 2, "ssim": 3, "ssim_gaussian": 3, "ms_ssim": 3, "participation_ratio": 1}
 _SPELLED = {"elbo": "ELBO", "kl": "KL divergence", "psnr": "PSNR", "ssim": "SSIM", "frechet": "Fréchet distance of"}
@@ -46,19 +52,13 @@ def number(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,.0f}"
+        return f"{value:,.0f}".replace("-", MINUS)
     return f"{value:.4g}".replace("-", MINUS)
 
 
 def size(value: float) -> str:
     """Write bytes, to a tenth below 100."""
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def twin_name(facts: Mapping[str, Any]) -> str:
-    """Return the name of PCA of as many numbers as a model has, by the same tiles."""
-    tile = facts.get("tile")
-    return f"PCA of {facts['latent_dim']:,} numbers" + (f", {tile[0]}x{tile[1]} tiles" if tile else "")
 
 
 def signed(value: float, decimals: int = 1) -> str:
