@@ -7,11 +7,26 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # uv reads its own variable for a folder of wheels; hand it the one that pip users set.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
+BASE := .venv/.base
 READY := .venv/.ready
 BROWSER := .venv/browser/.ready
+SERVERS := .venv/.servers
+INSTALL := .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt
 PEERS := .venv-benchmarks/.ready
 
-.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
+# The kinds of DVC remote that need a plugin: those asked for by REMOTE=, and those of the remotes that this clone has, so
+# that a clone of a shared project has the plugin from its first command on, and a new .venv has it again.
+KINDS := s3 ssh webdav gs azure
+CONFIGS := $(wildcard .dvc/config .dvc/config.local)
+CONFIGURED := $(shell sed -nE 's/^ *url *= *(s3|ssh|webdav|gs|azure)s?:.*/\1/p' $(CONFIGS))
+PLUGINS := $(patsubst %,.venv/.remote-%,$(sort $(REMOTE) $(CONFIGURED)))
+UNKNOWN := $(filter-out $(KINDS),$(REMOTE))
+ifneq ($(UNKNOWN),)
+$(error expected REMOTE to be one of: $(KINDS), got $(UNKNOWN); a folder and http need no plugin)
+endif
+.DEFAULT_GOAL := $(if $(REMOTE),remote,help)
+
+.PHONY: remote help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
 
 help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
@@ -20,6 +35,7 @@ help:
 	@echo "make hooks          let git run that check before every commit"
 	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
 	@echo "make compare A=...  what differs between a commit and now, or B=...: scores, parameters, pictures"
+	@echo "make REMOTE=s3      set up, with DVC's plugin for S3; or ssh, webdav, gs, azure: README.md, 'Share with a team'"
 	@echo "make prune          remove what is left of models that params.yaml no longer has"
 	@echo "make heal           read all that DVC has stored, and remove what is damaged, so that it is made again"
 	@echo "make test           lint, types and tests"
@@ -28,6 +44,9 @@ help:
 	@echo "make lock           resolve pyproject.toml into requirements.txt again"
 	@echo "make benchmark      training speed beside that of a plain loop, PyTorch Lightning and Keras"
 	@echo "make clean          remove the environments; data, models and the DVC cache stay"
+
+remote: $(READY)
+	@echo "DVC has the plugins of: $(sort $(REMOTE) $(CONFIGURED)). Next: README.md, 'Share with a team'."
 
 quickstart: $(READY)
 	@dvc repro report@quickstart
@@ -63,7 +82,7 @@ heal: $(READY)
 	@python -m stages.tools.heal
 
 # Threads that have nothing to do sleep: by default they spin, and where others run too keep those from computing.
-test: lint $(BROWSER)
+test: lint $(BROWSER) $(SERVERS)
 	@OMP_WAIT_POLICY=passive python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
@@ -78,14 +97,17 @@ check-lock: $(READY)
 reference: $(READY)
 	@python -m stages.tools.reference
 
-# Dropped from the lock: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
+# constraints.txt has every extra's pins, resolved together; requirements.txt is the part of it that every clone installs, so
+# that a plugin which is added later replaces no pin.
+# Dropped from the locks: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
 # CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU.
+COMPILE := uv pip compile --no-annotate --no-header --quiet --python-version 3.11
 lock: $(READY)
-	@uv pip compile pyproject.toml --extra pipeline --extra onnx --group dev --group setup \
-		--no-annotate --no-header --quiet --python-version 3.11 --output-file requirements.txt >/dev/null
-	@uv pip compile tests/benchmarks/requirements.in --no-annotate --no-header --quiet \
-		--python-version 3.11 --output-file tests/benchmarks/requirements.txt >/dev/null
-	@for file in requirements.txt tests/benchmarks/requirements.txt; do \
+	@$(COMPILE) pyproject.toml --all-extras --group dev --group servers --group setup --output-file constraints.txt >/dev/null
+	@$(COMPILE) pyproject.toml --extra pipeline --extra onnx --group dev --group setup \
+		--constraint constraints.txt --output-file requirements.txt >/dev/null
+	@$(COMPILE) tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt >/dev/null
+	@for file in constraints.txt requirements.txt tests/benchmarks/requirements.txt; do \
 		sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d' $$file && rm $$file.old; done
 
 # Hourglass beside a plain loop, PyTorch Lightning and Keras, which have an environment of their own; half an hour.
@@ -96,13 +118,27 @@ clean:
 	@rm -rf .venv .venv-benchmarks
 
 # A .venv that another Python made, or that is half made, is made again. uv is fetched by pip at its pinned version.
-$(READY): requirements.txt
+$(BASE): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, got " + sys.version.split()[0] + ": set PYTHON=/path/to/python3.11")'
 	@test ! -L .venv || { echo "expected .venv to be a folder of this checkout, got a link, which would be emptied: remove it"; exit 1; }
 	@echo "Setting up .venv (once) ..."
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.txt)"
-	@.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirement requirements.txt
+	@$(INSTALL) --requirement requirements.txt
+	@touch $@
+
+# What is in .venv is all that a target needs: the base, and the plugins of this clone's remotes.
+$(READY): $(BASE) $(PLUGINS)
+	@touch $@
+
+.venv/.remote-%: $(BASE) constraints.txt
+	@echo "Adding DVC's plugin for $* ..."
+	@$(INSTALL) --requirement pyproject.toml --extra $*
+	@touch $@
+
+# The servers against which the tests share, and the plugins for them.
+$(SERVERS): $(READY) constraints.txt
+	@$(INSTALL) --group servers
 	@touch $@
 
 # The headless Chromium in which the tests open a report; see tests/browser.py.
