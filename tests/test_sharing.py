@@ -1,0 +1,125 @@
+"""Three people share one project, as README.md and docs/team.md say, line by line, against real servers."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from . import servers
+from .conftest import ROOT, Project, copy_of
+
+TEAM = (ROOT / "docs/team.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+Server = Callable[[Path], AbstractContextManager[str]]
+OPT_IN = pytest.mark.skipif(not os.environ.get("HOURGLASS_SERVERS"), reason="HOURGLASS_SERVERS=1 plays every server")
+KINDS = [  # the heading in docs/team.md, its server, and the address there that this server has
+    pytest.param("S3", servers.s3, "https://host:9000", id="s3"),
+    pytest.param("A folder", servers.directory, "/mnt/team/hourglass", id="folder", marks=OPT_IN),
+    pytest.param("SSH", servers.ssh, "ssh://host/srv/hourglass", id="ssh", marks=OPT_IN),
+    pytest.param("WebDAV", servers.webdav, "webdavs://host", id="webdav", marks=OPT_IN),
+    pytest.param("HTTP", servers.http, "https://host/files", id="http", marks=OPT_IN),
+]
+
+
+@pytest.fixture(autouse=True)
+def without_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in servers.WITHOUT_CHECKSUMS.items():
+        monkeypatch.setenv(name, value)
+
+
+def block(text: str, start: str) -> list[str]:
+    """Return the commands of the first indented block after `start`."""
+    after = text[text.index(start) :]
+    found = re.search(r"(?:^    .*\n)+", after, re.MULTILINE)
+    assert found, start
+    return [line.strip() for line in found.group().splitlines()]
+
+
+def follow(project: Project, line: str) -> str:
+    """Run a line as a shell does."""
+    return project.ok("bash", "-euo", "pipefail", "-c", line)
+
+
+def cached(project: Project) -> set[str]:
+    """Return the paths of the files of a clone's cache."""
+    cache = project.folder / ".dvc/cache/files"
+    return {str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file()}
+
+
+def person(hub: Path, folder: Path) -> Project:
+    """Clone the team's repository for one more person."""
+    subprocess.run(["git", "clone", "--quiet", hub, folder], check=True)
+    project = Project(folder)
+    project.ok("git", "config", "user.name", folder.name)
+    project.ok("git", "config", "user.email", f"{folder.name}@localhost")
+    return project
+
+
+def name_remote(project: Project, heading: str, url: str, place: str, storage: Path) -> None:
+    """Do what docs/team.md says of a kind of remote, with this server's address and secrets."""
+    for line in block(TEAM, f"**{heading}**"):
+        if line.startswith("make "):
+            continue  # the environment of the tests has the plugins
+        plain = url.replace("webdav://", "http://")
+        told = (
+            line.replace(place, url)
+            .replace("https://host", plain)
+            .replace("/home/me/.ssh/id_ed25519", f"{storage}/key")
+        )
+        told = told.replace("user team", f"user {os.environ.get('USER', 'root') if heading == 'SSH' else servers.USER}")
+        follow(project, told.replace("KEY", servers.USER).replace("SECRET", servers.SECRET))
+    follow(project, "dvc remote modify storage verify true")
+    shared = (project.folder / ".dvc/config").read_text(encoding="utf-8")
+    assert servers.SECRET not in shared
+
+
+def hand_secrets(giver: Project, receiver: Project) -> None:
+    """Let another person have the secrets, which git does not carry."""
+    local = giver.folder / ".dvc/config.local"
+    if local.exists():
+        (receiver.folder / ".dvc/config.local").write_bytes(local.read_bytes())
+
+
+@pytest.mark.parametrize(("heading", "server", "place"), KINDS)
+def test_three_people(heading: str, server: Server, place: str, project: Project, tmp_path: Path) -> None:
+    hub, storage = tmp_path / "hub", tmp_path / "storage"
+    subprocess.run(["git", "clone", "--quiet", "--bare", project.folder, hub], check=True)
+    project.ok("git", "remote", "add", "origin", str(hub))
+    project.ok("git", "fetch", "--quiet")
+    branch = project.ok("git", "branch", "--show-current").strip()
+    project.ok("git", "branch", "--quiet", "--set-upstream-to", f"origin/{branch}")
+    with server(storage) as url:
+        name_remote(project, heading, url, place, storage)
+        project.commit("Share")
+        first, second = block(README, "After a run, first the data")
+        follow(project, second)
+
+        bob = person(hub, tmp_path / "bob")
+        hand_secrets(project, bob)
+        follow(bob, block(README, "On another machine all that")[0])
+        assert bob.repro("report@quickstart") == set()
+        assert cached(bob) == cached(project)
+
+        carol = person(hub, tmp_path / "carol")
+        hand_secrets(project, carol)
+        carol.change("models.digits-dense.training.epochs", 2)
+        follow(carol, block(README, "In a clone without data")[0])
+        got = cached(carol) & cached(project)
+        assert got < cached(project)
+        assert not (carol.folder / "data/raw/digits").exists()
+        follow(carol, f"git add params.yaml && {first}")
+        follow(carol, second)
+
+        old = project.ok("git", "rev-parse", "HEAD").strip()
+        before = (project.folder / "data/models/digits-dense/model.safetensors").read_bytes()
+        follow(project, block(README, "On another machine all that")[0])
+        trained = carol.folder / "data/models/digits-dense/model.safetensors"
+        assert (project.folder / "data/models/digits-dense/model.safetensors").read_bytes() == trained.read_bytes()
+        assert project.repro("report@quickstart") == set()
+
+        follow(carol, block(TEAM, "To have an old commit's")[0].replace("REVISION", old))
+        assert trained.read_bytes() == before
