@@ -3,14 +3,14 @@
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from . import servers
-from .conftest import ROOT, Project, copy_of
+from .conftest import ROOT, Project
 
 TEAM = (ROOT / "docs/team.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,6 +48,13 @@ def cached(project: Project) -> set[str]:
     """Return the paths of the files of a clone's cache."""
     cache = project.folder / ".dvc/cache/files"
     return {str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file()}
+
+
+def contents(project: Project) -> dict[str, bytes]:
+    """Return what is in the folders and files that people look at."""
+    folders = [project.folder / name for name in ("data/models", "data/evaluated", "data/prepared", "plots", "reports")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(project.folder)): path.read_bytes() for path in files}
 
 
 def person(hub: Path, folder: Path) -> Project:
@@ -102,7 +109,7 @@ def test_three_people(heading: str, server: Server, place: str, project: Project
         hand_secrets(project, bob)
         follow(bob, block(README, "On another machine all that")[0])
         assert bob.repro("report@quickstart") == set()
-        assert cached(bob) == cached(project)
+        assert contents(bob) == contents(project)
 
         carol = person(hub, tmp_path / "carol")
         hand_secrets(project, carol)
