@@ -130,3 +130,49 @@ def test_three_people(heading: str, server: Server, place: str, project: Project
 
         follow(carol, block(TEAM, "To have an old commit's")[0].replace("REVISION", old))
         assert trained.read_bytes() == before
+
+
+def test_registry(project: Project, tmp_path: Path) -> None:
+    project.append("dvc.yaml", "  digits:\n    path: data/models/digits-dense\n    type: model\n")
+    project.commit("Name a model")
+    hub = tmp_path / "hub"
+    subprocess.run(["git", "clone", "--quiet", "--bare", project.folder, hub], check=True)
+    project.ok("git", "remote", "add", "origin", str(hub))
+    *tags, by_stage, by_tag = block(README, "version is in use; whoever")
+    for line in tags:
+        follow(project, line.replace("fashion-residual", "digits"))
+    assert set(project.ok("git", "ls-remote", "--tags", "--refs", "origin").split()[1::2]) == {
+        "refs/tags/digits#production#1",
+        "refs/tags/digits@v1.0.0",
+    }
+    for line in (by_stage, by_tag):
+        named = line.replace("data/models/fashion-residual", "data/models/digits-dense").replace(
+            "fashion-residual", "digits"
+        )
+        told = named.replace("https://host/team/hourglass", str(project.folder))
+        follow(project, f"cd {tmp_path} && {told}")
+    weights = (project.folder / "data/models/digits-dense/model.safetensors").read_bytes()
+    assert (tmp_path / "digits-dense/model.safetensors").read_bytes() == weights
+    assert (tmp_path / "v1/model.safetensors").read_bytes() == weights
+
+
+def test_one_cache_for_all(project: Project, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    cache.chmod(0o2775)
+    for line in block(README, "### One cache on a server"):
+        follow(project, line.replace("/srv/hourglass-cache", str(cache)))
+    project.change("models.digits-dense.training.epochs", 1)
+    project.ok("dvc", "repro", "train@digits-dense", "--single-item")
+    stored = list((cache / "files").rglob("*"))
+    assert stored
+    assert {path.stat().st_gid for path in stored} == {cache.stat().st_gid}
+    assert all(path.stat().st_mode & 0o070 == 0o070 for path in stored if path.is_dir())
+    assert all(path.stat().st_mode & 0o040 for path in stored if path.is_file())
+
+
+def test_every_pin_is_one_of_all_extras() -> None:
+    everything = set((ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines())
+    pins = set((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
+    assert pins < everything
+    assert all(re.fullmatch(r"[a-z0-9.-]+==[a-z0-9.]+", pin) for pin in everything)
