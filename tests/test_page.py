@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from hourglass.figures.style import CLASS_COLORS
-from hourglass.page.data import embedded
+from hourglass.page.data import embedded, rate
 from hourglass.page.gathered import read_gathered
 from hourglass.page.page import asset, write_page
 from hourglass.page.pictures import LOSSLESS, strip, to_uri
@@ -146,6 +146,11 @@ def test_verdicts() -> None:
     assert verdict(facts | {"versus_pca": worse}) == ("", "PCA, JPEG and AVIF are better")
     assert verdict(facts | {"versus_pca": neither, "same_bytes": {}}) == ("not told apart from PCA", "")
     assert verdict(facts | {"versus_pca": None, "same_bytes": {}}) == ("", "")
+
+
+def test_pca_is_drawn_as_pca_where_it_is_a_model(folder: Path) -> None:
+    kinds = {curve["name"]: curve["kind"] for curve in rate(read_gathered(folder, GROUP), "digits")}
+    assert kinds == {"digits-vae": "model", "digits-pca": "pca", "JPEG": "image codec"}
 
 
 def test_worth_stands_beside_pixels(folder: Path) -> None:
