@@ -259,6 +259,26 @@ def test_light_and_dark_by_hand(browser: Browser, folder: Path) -> None:
         assert shown.evaluate("document.documentElement.scrollWidth") <= 720  # no table is cut off
 
 
+def test_charts_on_paper_have_no_empty_space(page: Page) -> None:
+    page.emulate_media(media="print")
+    wide, high = page.locator(".dataset:not([hidden]) .plot svg").first.evaluate(
+        """svg => {
+            svg.closest(".chart").style.width = "500px";  // measured before the script can draw again
+            const box = svg.getBoundingClientRect();
+            return [box.width / svg.viewBox.baseVal.width, box.height / svg.viewBox.baseVal.height];
+        }"""
+    )
+    assert wide < 0.6
+    assert high == pytest.approx(wide, rel=0.01)
+
+
+def test_all_sections_are_named_on_a_phone(browser: Browser, folder: Path) -> None:
+    for scheme in ("light", "dark"):  # the button is "Dark" or "Light"
+        with opened(browser, folder, "phone", scheme) as shown:
+            nav = shown.get_by_role("navigation")
+            assert nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth")
+
+
 def test_the_first_paint_is_soon(page: Page) -> None:
     painted = page.wait_for_function("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
     assert painted.json_value() < 1500  # ms
