@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 from hourglass.figures.style import CLASS_COLORS
 from hourglass.page.data import embedded, rate
 from hourglass.page.gathered import read_gathered
-from hourglass.page.page import asset, write_page
+from hourglass.page.page import asset, render, write_page
 from hourglass.page.pictures import LOSSLESS, strip, to_uri
 from hourglass.page.rows import verdict, worth_table
 from hourglass.page.words import MISSING, heading, number, prose, signed
@@ -136,6 +137,13 @@ def test_few_test_images_are_called_so(text: str) -> None:
     assert "20 test images: a small sample" in cells(text, "crops-dense")[1].replace("  ", " ")
     assert "small" not in cells(text, "digits-vae")[1]
     assert text.count("20 test images: a small sample") == 4  # the answer, two rows, the data set
+
+
+def test_one_model_is_no_models(folder: Path) -> None:
+    gathered = read_gathered(folder, GROUP)
+    facts, datasets = ({name: of[name]} for name, of in (("digits-pca", gathered.facts), ("digits", gathered.datasets)))
+    alone = replace(gathered, facts=facts, datasets=datasets)
+    assert "1 model on 1 data set," in render(alone, "One", SENTENCES[:1])
 
 
 def test_verdicts() -> None:
