@@ -284,6 +284,7 @@ def test_long_names_fit_a_phone(browser: Browser, folder: Path) -> None:
     with opened(browser, folder, "phone") as shown:
         part = choose(shown, "digits")
         part.locator("[data-model] option").first.evaluate("option => { option.textContent = 'long-'.repeat(20); }")
+        part.locator(".legend button").first.evaluate("button => { button.lastChild.textContent = 'm'.repeat(100); }")
         assert shown.evaluate("document.documentElement.scrollWidth") <= WIDTHS["phone"]["width"]
 
 
