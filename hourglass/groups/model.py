@@ -14,7 +14,7 @@ from hourglass.data.sums import check_sums
 from hourglass.data.tables import read_table
 from hourglass.files import rounded
 from hourglass.groups.rates import codecs_at, of_model, read_curve, setting
-from hourglass.metrics.paired import mean_difference
+from hourglass.metrics.paired import MIN_IMAGES, mean_difference
 from hourglass.metrics.results import About, Coded, Facts, Meta, Spread, Summary, Value, Versus
 
 Bytes = NDArray[np.uint8]
@@ -95,6 +95,9 @@ def facts_of(
         raise UserError(f"{folder / 'curve.csv'}: {got}: {again}")
     size, coded = (float(points[column].iloc[0]) for column in ("bytes", "psnr_db"))
     about = {field.name: getattr(model.about, field.name) for field in fields(About)}
+    twin, alone = model.has("pca_scores.csv"), len(psnr) < MIN_IMAGES
+    if twin and alone:
+        about["left_out"] = {**about["left_out"], "pca": "one test image has no interval"}
     return Facts(
         **about,
         split=meta.split_note,
@@ -102,7 +105,7 @@ def facts_of(
         test=summary.test,
         val=summary.val,
         classes=summary.classes,
-        versus_pca=against_twin(model, psnr) if model.has("pca_scores.csv") else None,
+        versus_pca=against_twin(model, psnr) if twin and not alone else None,
         coded=Coded(size, coded),
         same_bytes=codecs_at(codecs, size),
         seeds=spread_of_seeds(model) if model.has("seeds.csv") else None,

@@ -39,7 +39,7 @@ def _sentences(results: list[Result]) -> Iterator[str]:
         alone = "PCA alone is in this group" if len(results) == 1 else "no network is better on the validation images"
         yield f"{start}: PCA, {score}; {alone}."
     elif versus is None:
-        yield f"{start}: {score}; no PCA of as many numbers: {facts.left_out.get('pca', 'not computed')}."
+        yield f"{start}: {score}; no comparison with PCA: {facts.left_out.get('pca', 'not computed')}."
     else:
         yield f"{start}: {score}, {_against_pca(versus)}."
     yield _against_files(facts)
