@@ -18,7 +18,7 @@ from stages.paths import LOCKS
 from stages.tools.cluster.job import Job, new_job
 from stages.tools.cluster.server import Output, Submitted
 
-JOBS = Path("data/cluster")  # / <stage>, while its job runs
+JOBS = Path("data/cluster")  # / <stage>, what its job and this side tell each other; no output of a stage
 POLL = 0.2  # seconds
 # What a stage, or what it starts, reads of its environment; of all else a node has its own.
 PASSED = ("DVC_", "GLOO_", "HOURGLASS_", "LC_", "MKL_", "NCCL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH")

@@ -68,8 +68,8 @@ class Cluster:
     def close(self) -> None:
         """Kill what still runs, workers first: that is what ends their jobs."""
         for process in reversed(self.processes):
-            process.kill()
-            process.wait()
+            with process:  # which closes its pipes
+                process.kill()
 
     def _start(self, role: str, host: str) -> subprocess.Popen[bytes]:
         prefix = ("ip", "netns", "exec", host) if host else ()
@@ -93,7 +93,7 @@ def wait_for_line(stream: IO[bytes], text: bytes) -> None:
     raise AssertionError(f"the process ended without {text!r}")
 
 
-def wait_for_file(folder: Path, pattern: str, seconds: float = 60) -> Path:
+def wait_for_file(folder: Path, pattern: str, seconds: float = 300) -> Path:
     """Wait until there is a file that matches, and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

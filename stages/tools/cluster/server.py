@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from hourglass.console.errors import UserError
 from stages.tools.cluster.job import Job
 
-PATIENCE = 20.0  # seconds within which a server must have taken a job
+PATIENCE = 60.0  # seconds within which a server must have taken a job
 
 
 class Submitted:
