@@ -71,11 +71,11 @@ def worker_of(workers: list["subprocess.Popen[bytes]"]) -> "subprocess.Popen[byt
     return next(worker for worker in workers if psutil.Process(worker.pid).children())
 
 
-def test_output_comes_as_it_is_printed_and_the_exit_status_is_passed_on(cloned: Project, cluster: Cluster) -> None:
+def test_output_comes_as_it_is_printed_and_the_exit_status_is_passed_on(fresh: Project, cluster: Cluster) -> None:
     script = 'echo "$DVC_STAGE $OMP_NUM_THREADS $PWD"; test -e go || sleep 1; echo why >&2; exit 7'
-    process = submit(cloned, cluster.folder, "sh", "-c", script)
+    process = submit(fresh, cluster.folder, "sh", "-c", script)
     assert process.stdout is not None
-    assert process.stdout.readline().decode() == f"train@it 1 {cloned.folder}\n"
+    assert process.stdout.readline().decode() == f"train@it 1 {fresh.folder}\n"
     assert process.poll() is None
     status, _, errors = ended(process)
     assert status == 7
@@ -174,14 +174,14 @@ def test_a_training_whose_worker_is_killed_ends_with_the_same_bits(cloned: Proje
     ],
     ids=["no command", "no CPU", "no number"],
 )
-def test_wrong_arguments(cloned: Project, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    status, _, errors = ended(submit(cloned, tmp_path, *arguments))
+def test_wrong_arguments(fresh: Project, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    status, _, errors = ended(submit(fresh, tmp_path, *arguments))
     assert status == 2
     assert message in errors.splitlines()[-1]
 
 
-def test_no_server(cloned: Project, tmp_path: Path) -> None:
-    status, _, errors = ended(submit(cloned, tmp_path, "true"))
+def test_no_server(fresh: Project, tmp_path: Path) -> None:
+    status, _, errors = ended(submit(fresh, tmp_path, "true"))
     assert status == 1
     assert errors.count("\n") == 1
     assert f"{tmp_path}: expected a HyperQueue server, got:" in errors
