@@ -15,7 +15,7 @@ from hourglass.files import sha256
 from .cluster import Cluster, wait_for_file, wait_for_line
 from .conftest import Project, copy_of, two_hosts
 
-LONG = {"epochs": 60, "batch_size": 64, "learning_rate": 0.005}  # seconds, of digits-dense
+LONG = {"epochs": 20, "batch_size": 64, "learning_rate": 0.005}  # seconds, of digits-dense
 WEIGHTS = "data/trained/digits-dense/model.safetensors"
 # Says when it starts and ends, and takes a second to end.
 SLOW = """import signal, time
@@ -146,7 +146,7 @@ def test_a_training_whose_worker_is_killed_ends_with_the_same_bits(cloned: Proje
     serial.change("models.digits-dense.training", LONG)
     project = copy_of(serial, tmp_path / "project")
     serial.ok("env", "OMP_NUM_THREADS=1", "python", "-m", "stages.train", "digits-dense")
-    project.change("train.checkpoint_seconds", 0)
+    project.change("train.checkpoint_seconds", 0.1)
     project.change("train.launch", "python -m stages.submit python")
     with two_hosts() as (hosts, _):
         cluster = Cluster(tmp_path / "server", hosts, "10.77.0.1" if hosts else "localhost")
