@@ -17,16 +17,17 @@ from .conftest import Project, copy_of, two_hosts
 
 LONG = {"epochs": 20, "batch_size": 64, "learning_rate": 0.005}  # seconds, of digits-dense
 WEIGHTS = "data/trained/digits-dense/model.safetensors"
-# Says when it starts and ends, and takes a second to end.
-SLOW = """import signal, time
+# Says when it starts and ends, takes a second to end, and waits for that in its first run alone.
+SLOW = """import os, signal, time
 def end(signum, frame):
     time.sleep(1)
     print("ends", flush=True)
     raise SystemExit(128 + signum)
 signal.signal(signal.SIGTERM, end)
 print("starts", flush=True)
-if len(open("starts", "a+").read()) or open("starts", "a").write("1") and time.sleep(60):
-    pass
+if not os.path.exists("started"):
+    open("started", "w").close()
+    time.sleep(60)
 """
 
 
