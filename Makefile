@@ -9,6 +9,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 READY := .venv/.ready
 BROWSER := .venv/browser/.ready
+HAS_HYPERQUEUE := sys_platform == "linux" and platform_machine == "x86_64"
 PEERS := .venv-benchmarks/.ready
 
 .PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
@@ -79,14 +80,15 @@ reference: $(READY)
 	@python -m stages.tools.reference
 
 # Dropped from the lock: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
-# CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU.
+# CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU. Named again: the
+# machines that hyperqueue has a wheel for.
 lock: $(READY)
-	@uv pip compile pyproject.toml --extra pipeline --extra onnx --group dev --group setup \
+	@uv pip compile pyproject.toml --extra pipeline --extra onnx --extra cluster --group dev --group setup \
 		--no-annotate --no-header --quiet --python-version 3.11 --output-file requirements.txt >/dev/null
 	@uv pip compile tests/benchmarks/requirements.in --no-annotate --no-header --quiet \
 		--python-version 3.11 --output-file tests/benchmarks/requirements.txt >/dev/null
 	@for file in requirements.txt tests/benchmarks/requirements.txt; do \
-		sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d' $$file && rm $$file.old; done
+		sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d; s/^hyperqueue==.*/& ; $(HAS_HYPERQUEUE)/' $$file && rm $$file.old; done
 
 # Hourglass beside a plain loop, PyTorch Lightning and Keras, which have an environment of their own; half an hour.
 benchmark: $(READY) $(PEERS)
