@@ -105,6 +105,7 @@ def leave(name: str, family: str, latent_dim: int, test: dict[str, float], datas
     write_sums(Path(f"data/codecs/{dataset}"))
     Path("metrics/history").mkdir(parents=True, exist_ok=True)
     Path(f"metrics/history/{name}.csv").write_text("epoch,train_loss,val_loss\n1,2,3\n", encoding="utf-8")
+    write_json(Path(f"metrics/test/{name}.json"), test)
     Path(f"plots/{name}").mkdir(parents=True)
     for picture in ("another", "latents", "reconstructions"):
         Path(f"plots/{name}/{picture}.png").touch()
@@ -415,6 +416,7 @@ def test_statistics_of_seeds_are_those_of_a_sample() -> None:
         ("data/evaluated/cells-pca/summary.json", "evaluate"),
         ("data/evaluated/cells-pca/worth.json", "evaluate"),
         ("metrics/history/cells-pca.csv", "train"),
+        ("metrics/test/cells-pca.json", "evaluate"),
     ],
 )
 def test_a_missing_file_is_one_line(file: str, stage: str) -> None:

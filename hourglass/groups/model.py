@@ -1,5 +1,6 @@
 """What the stages left of one model."""
 
+import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def facts_of(
     meta: Meta,
     curves: pd.DataFrame,
     codecs: pd.DataFrame,
-    recipe: dict[str, Value],
+    made: dict[str, Value],
     pictures: list[str],
 ) -> Facts:
     """Put together what is known of one model.
@@ -83,7 +84,7 @@ def facts_of(
         meta: Of its data set.
         curves: Those of the model and its twin.
         codecs: The curves of image codecs on its data set.
-        recipe: How params.yaml says that it is trained.
+        made: How it was made, beside what its evaluation says of that.
         pictures: The names of its pictures.
     """
     again, folder = model.again, model.folder
@@ -111,7 +112,7 @@ def facts_of(
         seeds=spread_of_seeds(model) if model.has("seeds.csv") else None,
         worth=read_json(folder / "worth.json", dict[str, Value], again),
         likelihood=_optional(folder / "likelihood.json", again),
-        config=read_json(folder / "config.json", dict[str, Value], again) | {"recipe": recipe},
+        config=read_json(folder / "config.json", dict[str, Value], again) | made,
         pictures=pictures,
     )
 
@@ -137,6 +138,17 @@ def spread_of_seeds(model: Evaluated) -> Spread:
         for statistic in (table.mean(), table.std())
     )
     return Spread(len(table), mean, std)
+
+
+def commits(scores: Path, again: str) -> str:
+    """Return the command that lists the commits that recorded a file of scores in dvc.lock, the first one first.
+
+    A report cannot name its commit: it is in it.
+    """
+    if not scores.is_file():
+        raise UserError(f"expected {scores}, found none: {again}")
+    recorded = hashlib.md5(scores.read_bytes(), usedforsecurity=False).hexdigest()  # what DVC calls it there
+    return f"git log --oneline --reverse -S {recorded} dvc.lock"
 
 
 def _optional(path: Path, again: str) -> dict[str, Value] | None:

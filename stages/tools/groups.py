@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hourglass.config.document import Params
 from hourglass.files import whole_file
-from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, PLOTS, PREPARED
+from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, METRICS, PLOTS, PREPARED
 
 HEADER = """\
 # Generated from the `group` of every model in params.yaml by `python -m stages.check`: edit there, not here.
@@ -94,6 +94,7 @@ def stage(group: str, models: dict[str, str]) -> str:
             CODECS / dataset,
             EVALUATED / model,
             HISTORY / f"{model}.csv",
+            METRICS / "test" / f"{model}.json",
             PLOTS / model,
             PREPARED / dataset / "meta.json",
             PREPARED / dataset / "preview.png",
