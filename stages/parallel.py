@@ -1,7 +1,7 @@
 """Reproduce several stages at once: what `dvc repro` does one after another.
 
-DVC's lock, rwlock and run cache stay in charge, and dvc.lock becomes the same to the byte. When a stage fails, those that
-do not wait for it run all the same, and the exit status is 1. Ctrl-C and SIGTERM stop the stages: a training saves a
+DVC's lock, rwlock and run cache stay in charge, and dvc.lock becomes the same to the byte. When a stage fails, those
+that do not wait for it run all the same; the exit status is 1. Ctrl-C and SIGTERM stop the stages: a training saves a
 checkpoint, what has ended is kept, and the same command goes on from there.
 """
 
