@@ -138,7 +138,7 @@ def test_the_same_lock_to_the_byte_as_one_after_another(small: Small, tmp_path: 
     assert (done.returncode, done.stderr) == (0, "")
     started = log(small)
     assert sorted(started) == sorted(["a", "b", "c", "d", "e", "groups/dvc.yaml:x"])  # DVC_STAGE, each once
-    assert started[:3] == ["a", "b", "d"]  # b and d beside a
+    assert set(started[:3]) == {"a", "b", "d"}  # b and d beside a
     for file in ("dvc.lock", "groups/dvc.lock", "c.out", "e.out"):
         assert (small.folder / file).read_bytes() == (serial.folder / file).read_bytes(), file
     for project in (serial, small):
@@ -354,8 +354,8 @@ def put_a_conflict_there(project: Small) -> None:
 @pytest.mark.parametrize(
     ("spoil", "arguments", "message"),
     [
-        (put_a_conflict_there, (), "git checkout HEAD -- dvc.lock"),
-        (lambda _: None, ("nowhere",), "'nowhere' does not exist as an output or a stage name in 'dvc.yaml'"),
+        (put_a_conflict_there, (), "'dvc.lock', YAML file structure is corrupted: if two sides of a merge are in it"),
+        (lambda _: None, ("nowhere",), "got: Stage 'nowhere' not found inside 'dvc.yaml' file\n"),
     ],
     ids=["conflict", "target"],
 )

@@ -37,10 +37,12 @@ def opened() -> Iterator[Any]:
         with Repo() as repo, lock_repo(repo):
             yield repo
     except (DvcException, RecursionError) as error:
-        raise UserError(
-            f"expected a project that DVC can read, got: {error}: if two sides of a merge are in a lock file, or it is "
-            "cut off, git checkout HEAD -- dvc.lock groups, then run the same command again"
-        ) from None
+        advice = ""
+        if ".lock" in str(error):
+            advice = (
+                ": if two sides of a merge are in it, or it is cut off, git checkout HEAD -- <it>, then run this again"
+            )
+        raise UserError(f"expected a project that DVC can read, got: {error}{advice}") from None
 
 
 def make_plan(targets: Sequence[str], options: Mapping[str, bool]) -> Plan:
