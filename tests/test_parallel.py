@@ -93,7 +93,7 @@ def made(folder: Path) -> Small:
     project.ok("git", "config", "user.email", "test@localhost")
     (folder / ".dvc").mkdir()
     (folder / ".dvc/config").write_text("[core]\n    autostage = true\n    analytics = false\n", encoding="utf-8")
-    (folder / ".dvc/.gitignore").write_text("tmp\ncache\n", encoding="utf-8")
+    (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n", encoding="utf-8")
     (folder / ".gitignore").write_text("/data\n/*.out\n", encoding="utf-8")
     return project
 
@@ -284,13 +284,11 @@ def test_a_worker_that_is_killed_fails_its_stage_alone(small: Small) -> None:
     )
     with small.started("--jobs", "2") as scheduler:
         small.wait_for("data/runs")
-        (stage_process,) = (
-            child
-            for child in scheduler.children(recursive=True)
-            if "sleep 60" in " ".join(child.cmdline()) and child.name() != "sleep"
+        (worker,) = (
+            child for child in scheduler.children() for shell in child.children() if "sleep 60" in shell.cmdline()[-1]
         )
-        processes = [stage_process, *stage_process.children()]
-        stage_process.parent().kill()
+        processes = worker.children(recursive=True)
+        worker.kill()
         output, _ = scheduler.communicate(timeout=60)
     assert scheduler.returncode == 1
     assert "error: killed: its process was killed by signal 9\n" in output
@@ -312,20 +310,19 @@ def test_a_worker_that_is_killed_fails_its_stage_alone(small: Small) -> None:
 
 def test_each_stage_that_needs_a_gpu_has_one_for_itself(small: Small) -> None:
     taken = 'mkdir "data/gpu$CUDA_VISIBLE_DEVICES" && sleep 0.5 && rmdir "data/gpu$CUDA_VISIBLE_DEVICES"'
-    stages = {
-        "train": {
-            "foreach": ["a", "b", "c", "d"],
-            "do": stage(f'{taken} && echo "$CUDA_VISIBLE_DEVICES" > ${{item}}.out', "${item}.out"),
-        },
-        "plot": stage('echo "${CUDA_VISIBLE_DEVICES-unset}" > plot.out', "plot.out"),
+    train = stage(f'{taken} && echo "$CUDA_VISIBLE_DEVICES" > ${{item}}.out', "${item}.out")
+    stages: dict[str, dict[str, object]] = {
+        "train": {"foreach": ["a", "b", "c", "d"], "do": train},
+        "plot": stage("printenv CUDA_VISIBLE_DEVICES > plot.out || echo unset > plot.out", "plot.out"),
+        "threads": stage('echo "$OMP_NUM_THREADS" > threads.out', "threads.out"),
     }
-    stages["plot"]["cmd"] = str(stages["plot"]["cmd"]).replace("${", "\\${")
     begin(small, stages)
     done = small.parallel("--jobs", "4", "--gpus", "0,2+3", "--threads", "3")
     assert done.returncode == 0, done.stdout + done.stderr
     used = [(small.folder / f"{name}.out").read_text(encoding="utf-8") for name in "abcd"]
     assert set(used) == {"0\n", "2,3\n"}
     assert (small.folder / "plot.out").read_text(encoding="utf-8") == "unset\n"
+    assert (small.folder / "threads.out").read_text(encoding="utf-8") == "3\n"
 
 
 def test_check_that_finds_other_groups_has_them_read_again(small: Small) -> None:
