@@ -398,3 +398,40 @@ def test_dvc_that_reads_waits_for_no_worker(small: Small) -> None:
     assert done.returncode == 1
     assert "Unable to acquire lock" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_git_at_work_beside_it_costs_no_stage(small: Small) -> None:
+    begin(small, {"a": stage("touch data/runs .git/index.lock; echo a > a.out", "a.out")})
+    with small.started() as scheduler:
+        small.wait_for("data/runs")
+        while not small.locked():
+            time.sleep(0.02)
+        time.sleep(0.5)  # DVC tries to add the lock file
+        (small.folder / ".git/index.lock").unlink()
+        scheduler.communicate(timeout=60)
+    assert scheduler.returncode == 0
+    assert log(small) == ["a"]
+    assert small.ok("git", "diff", "--cached", "--name-only") == "dvc.lock\n"
+
+
+def test_what_is_missing_is_pulled(small: Small, tmp_path: Path) -> None:
+    stages = {
+        "a": stage("echo a > a.out", "a.out"),
+        "b": stage("cat a.out > b.out", "b.out", "a.out"),
+        "c": stage("cat a.out > c.out", "c.out", "a.out"),
+    }
+    begin(small, stages)
+    small.ok("dvc", "remote", "add", "--local", "--default", "--quiet", "storage", str(tmp_path / "storage"))
+    assert small.parallel().returncode == 0
+    small.ok("dvc", "push", "--quiet")
+    for path in (*small.folder.glob("*.out"), small.folder / ".dvc/cache"):
+        small.ok("rm", "-r", str(path))
+    small.write(stages | {"c": stage("cat a.out a.out > c.out", "c.out", "a.out")})
+    before = log(small)
+    assert small.parallel("--allow-missing", "b").returncode == 0
+    assert log(small) == before
+    done = small.parallel("--pull", "--allow-missing")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert log(small)[len(before) :] == ["c"]
+    assert (small.folder / "c.out").read_text(encoding="utf-8") == "a\na\n"
+    assert not (small.folder / "b.out").exists()

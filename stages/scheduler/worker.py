@@ -22,9 +22,12 @@ from typing import Any
 
 import psutil
 
+from hourglass.console.errors import UserError
+
 GPU = "CUDA_VISIBLE_DEVICES"
 POLL = 0.1  # seconds
 RETRY = 0.02  # seconds between two tries to get DVC's lock; DVC itself waits for 0.5
+GIT_WAIT = 10.0  # seconds
 GRACE = 30.0  # seconds from SIGTERM to SIGKILL for a stage whose scheduler is gone
 KINDS = {"Running stage": "ran", "Stage '%s' is cached": "cached"}  # how messages of DVC begin
 
@@ -145,6 +148,7 @@ def wait_promptly(repo: Any) -> None:  # noqa: ANN401  # DVC is not typed
 
 def reproduce(repo: Any, name: str, options: dict[str, Any]) -> str:  # noqa: ANN401
     """Let DVC reproduce one stage; return what went wrong, "" if nothing did."""
+    from dulwich.file import FileLocked
     from dvc.repo.reproduce import _reproduce_stage
 
     def with_upstream(stage: Any, upstream: object, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -153,10 +157,30 @@ def reproduce(repo: Any, name: str, options: dict[str, Any]) -> str:  # noqa: AN
         return _reproduce_stage(stage, upstream=upstream, **kwargs)
 
     try:
-        repo.reproduce(name, single_item=True, repro_fn=with_upstream, **options)
+        try:
+            repo.reproduce(name, single_item=True, repro_fn=with_upstream, **options)
+        except FileLocked:  # all is done, but for `git add dvc.lock`
+            stage_for_git(repo)
     except Exception as error:  # whatever it is, the scheduler says it, and others go on
         return " ".join(str(error.__cause__ or error).split()) or type(error).__name__
     return ""
+
+
+def stage_for_git(repo: Any) -> None:  # noqa: ANN401
+    """Let git add what DVC has written, as soon as another process, such as `git commit`, lets it."""
+    from dulwich.file import FileLocked
+    from dvc.repo import lock_repo
+
+    end = time.monotonic() + GIT_WAIT
+    while True:
+        try:
+            with lock_repo(repo), repo.scm_context():
+                return
+        except FileLocked as error:
+            if time.monotonic() > end:
+                name = os.fsdecode(error.lockfilename)
+                raise UserError(f"it is done, but git could not add dvc.lock: {name} is there") from None
+        time.sleep(POLL)
 
 
 if __name__ == "__main__":

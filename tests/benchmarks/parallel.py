@@ -5,7 +5,7 @@ Run from the project's folder: python -m tests.benchmarks.parallel [ENTRIES ...]
 
 import contextlib
 import heapq
-import io
+import logging
 import os
 import subprocess
 import sys
@@ -67,7 +67,8 @@ def cost(count: int) -> float:
 
     with tempfile.TemporaryDirectory() as top, contextlib.chdir(top):
         make_project(Path(top), count, "true")
-        with Repo() as repo, contextlib.redirect_stdout(io.StringIO()):
+        logging.getLogger("dvc").setLevel(logging.WARNING)
+        with Repo() as repo:
             repo.reproduce("s@m0000", single_item=True)  # what is read once only
             before = time.process_time()
             repo.reproduce("s@m0001", single_item=True)
@@ -129,7 +130,8 @@ def main(counts: Sequence[int]) -> None:
     print(f"\n{MODELS} models of {', '.join(f'{step:g}' for step in STEPS)} s, simulated: hours with {hours}\n")
     print(f"| entries in a lock file | DVC's CPU s a stage | {' | '.join(map(str, SLOTS))} |")
     print("|---:" * (2 + len(SLOTS)) + "|", flush=True)
-    for count, seconds in [(0, 0.0), *((count, cost(count)) for count in counts)]:
+    for count in (0, *counts):
+        seconds = cost(count) if count else 0.0
         simulated = " | ".join(f"{makespan(slots, seconds):.1f}" for slots in SLOTS)
         print(f"| {count or 'no DVC'} | {seconds:.2f} | {simulated} |", flush=True)
 
