@@ -17,7 +17,7 @@ from dvc.repo import Repo
 from dvc.utils.serialize import dumps_yaml, load_yaml
 
 from stages.scheduler.lock import WORKER
-from stages.scheduler.plan import make_plan
+from stages.scheduler.plan import Plan, make_plan
 
 from .conftest import ROOT, Project
 
@@ -148,6 +148,7 @@ def test_the_same_lock_to_the_byte_as_one_after_another(small: Small, tmp_path: 
     assert small.rwlock() == {}
 
     # Nothing to do: no stage is asked, no worker starts.
+    assert plan_of(small).waits_for == {}
     again = small.parallel()
     assert (again.returncode, again.stdout, again.stderr) == (0, "all is up to date\n", "")
     assert log(small) == started
@@ -163,7 +164,7 @@ def test_the_same_lock_to_the_byte_as_one_after_another(small: Small, tmp_path: 
     assert (small.folder / "dvc.lock").read_bytes() == lock
 
     # All kinds of targets, and force.
-    plans = [make_plan_in(small, *targets) for targets in ((), ("d",), ("groups/dvc.yaml:x",), ("groups/dvc.yaml",))]
+    plans = [plan_of(small, *targets).order for targets in ((), ("d",), ("groups/dvc.yaml:x",), ("groups/dvc.yaml",))]
     expected = [["b", "d", "groups/dvc.yaml:x"]] * 2
     assert [len(plan) for plan in plans[:2]] == [6, 2]
     assert plans[2:] == expected
@@ -172,12 +173,12 @@ def test_the_same_lock_to_the_byte_as_one_after_another(small: Small, tmp_path: 
     assert log(small)[len(started) :] == ["b", "d"]
 
 
-def make_plan_in(project: Project, *targets: str) -> list[str]:
-    """Return the order of a plan, made in a project's folder."""
+def plan_of(project: Project, *targets: str) -> Plan:
+    """Make a plan in a project's folder."""
     before = Path.cwd()
     os.chdir(project.folder)
     try:
-        return list(make_plan(targets, OPTIONS).order)
+        return make_plan(targets, OPTIONS)
     finally:
         os.chdir(before)
 
@@ -301,10 +302,10 @@ def test_a_worker_that_is_killed_fails_its_stage_alone(small: Small) -> None:
     assert WORKER in text
     path.write_text(re.sub(r'"pid": \d+', f'"pid": {os.getpid()}', text), encoding="utf-8")
     assert "busy" in small.run("dvc", "repro", "killed").stderr
-    make_plan_in(small)
+    plan_of(small)
     assert small.rwlock() == {}
     path.write_text(text[:20], encoding="utf-8")  # killed while it wrote
-    make_plan_in(small)
+    plan_of(small)
     assert not path.exists() or small.rwlock() == {}
 
 
@@ -435,3 +436,11 @@ def test_what_is_missing_is_pulled(small: Small, tmp_path: Path) -> None:
     assert log(small)[len(before) :] == ["c"]
     assert (small.folder / "c.out").read_text(encoding="utf-8") == "a\na\n"
     assert not (small.folder / "b.out").exists()
+
+
+def test_real_trainings_at_the_same_time_end_with_the_same_bits(project: Project) -> None:
+    done = project.run(*PARALLEL, "--force", "train@digits-dense", "train@digits-conv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = {line.partition(":")[0] for line in done.stdout.splitlines() if ": done (" in line}
+    assert {"check", "prepare@digits", "train@digits-dense", "train@digits-conv"} <= ran
+    assert project.ok("git", "status", "--porcelain") == ""  # dvc.lock and the histories are as they were
