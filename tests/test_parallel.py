@@ -237,6 +237,7 @@ def test_a_signal_stops_the_stages_and_keeps_what_has_ended(small: Small, sent: 
         scheduler.send_signal(sent)
         output, _ = scheduler.communicate(timeout=60)
     assert scheduler.returncode == status
+    assert "\nsaves: stopped (" in output
     assert "run the same command again" in output.splitlines()[-1]
     assert (small.folder / "data/saved").exists()
     assert small.locked() == ["ended"]

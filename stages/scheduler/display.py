@@ -29,13 +29,19 @@ class Display:
         tqdm.write(f"{name}: {text}", file=sys.stdout)
         sys.stdout.flush()
 
-    def ended(self, result: Result) -> None:
-        """Say how a stage ended; one that did not change says nothing."""
+    def ended(self, result: Result, stopped: bool) -> None:
+        """Say how a stage ended; one that did not change says nothing.
+
+        Args:
+            result: How it ended.
+            stopped: Whether all stages were told to stop.
+        """
         self._done += 1
         if result.how == "unchanged":
             return
         duration = tqdm.format_interval(result.seconds)
-        self.print(result.name, f"{WORDS[result.how]} ({duration}, {self._done} of {self._total})")
+        word = "stopped" if stopped and result.how == "failed" else WORDS[result.how]
+        self.print(result.name, f"{word} ({duration}, {self._done} of {self._total})")
 
     def update(self, workers: list[Worker]) -> None:
         """Draw the live lines anew."""

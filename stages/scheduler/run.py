@@ -55,7 +55,7 @@ def run_plan(plan: Plan, pool: Pool, received: Callable[[], int]) -> Outcome:
                 last[name] = line
                 display.print(name, line)
             for result in results:
-                display.ended(result)
+                display.ended(result, bool(stopped))
                 if result.how == "failed":
                     outcome.failed[result.name] = ": ".join(filter(None, (last.get(result.name), result.error)))
                     continue
