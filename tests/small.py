@@ -70,8 +70,8 @@ class Small(Project):
         return {key: value for key, value in content.items() if value}
 
 
-@pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
+@pytest.fixture(name="small")
+def small_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
     """Return a project without stages."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

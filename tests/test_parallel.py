@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from .conftest import Project
-from .small import PARALLEL, Small, begin, log, made, plan_of, stage
+from .small import PARALLEL, Small, begin, log, made, plan_of, small_project, stage  # noqa: F401  # the fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value")  # DVC's, within this process
 

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 
 from stages.scheduler.lock import WORKER
 
-from .small import Small, begin, log, plan_of, stage
+from .small import Small, begin, log, plan_of, small_project, stage  # noqa: F401  # the fixture
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value")  # DVC's, within this process
 
