@@ -66,7 +66,7 @@ def test_a_signal_stops_the_stages_and_keeps_what_has_ended(small: Small, sent: 
     assert "run the same command again" in output.splitlines()[-1]
     assert (small.folder / "data/saved").exists()
     assert small.locked() == ["ended"]
-    assert not any(map(psutil.Process.is_running, processes))
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
     assert small.rwlock() == {}
 
 
@@ -81,7 +81,7 @@ def test_ctrl_c_again_kills(small: Small) -> None:
         scheduler.send_signal(signal.SIGINT)
         scheduler.communicate(timeout=60)
     assert scheduler.returncode == 130
-    assert not any(map(psutil.Process.is_running, processes))
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
     assert small.rwlock() == {}  # DVC has ended in order
 
 
@@ -96,7 +96,7 @@ def test_a_killed_scheduler_leaves_nothing_that_runs_or_blocks(small: Small) -> 
         small.write(SAVES | {"saves": SAVES["saves"] | {"cmd": "test -e data/saved && cp ended.out saves.out"}})
         again = small.parallel()
     assert again.returncode == 0, again.stdout + again.stderr
-    assert not any(map(psutil.Process.is_running, processes))
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
     assert small.locked() == ["ended", "saves", "next"]
     assert log(small).count("ended") == 1
 
@@ -120,7 +120,7 @@ def test_a_worker_that_is_killed_fails_its_stage_alone(small: Small) -> None:
     assert scheduler.returncode == 1
     assert "error: killed: its process was killed by signal 9\n" in output
     assert small.locked() == ["other"]
-    assert not any(map(psutil.Process.is_running, processes))
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
 
     # DVC still has it for busy; by now another process may have its number.
     path = small.folder / ".dvc/tmp/rwlock"
