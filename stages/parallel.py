@@ -43,8 +43,9 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"{GROUP_STAGES} has changed: the stages are read again", file=sys.stderr)
             outcome = attempt(arguments, lock, received)
         if signum := received():
-            message = f"{WORDS[signal.Signals(signum)]}: run the same command again, which goes on from here"
-            raise StoppedError(message, signum)
+            raise StoppedError(
+                f"{WORDS[signal.Signals(signum)]}: run the same command again, to go on from here", signum
+            )
     for name, error in outcome.failed.items():
         print(f"error: {name}: {error}", file=sys.stderr)
     if outcome.skipped:
