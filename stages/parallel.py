@@ -9,7 +9,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from hourglass.console.command import deferred_signals, guarded
 from hourglass.console.errors import StoppedError
@@ -43,9 +43,7 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"{GROUP_STAGES} has changed: the stages are read again", file=sys.stderr)
             outcome = attempt(arguments, lock, received)
         if signum := received():
-            raise StoppedError(
-                f"{WORDS[signal.Signals(signum)]}: run the same command again, to go on from here", signum
-            )
+            raise StoppedError(f"{WORDS[signal.Signals(signum)]}: run the same command again, to go on", signum)
     for name, error in outcome.failed.items():
         print(f"error: {name}: {error}", file=sys.stderr)
     if outcome.skipped:
@@ -92,7 +90,7 @@ def slots(text: str) -> list[str]:
     return found
 
 
-def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+def parse() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.parallel", description=__doc__)
     parser.add_argument(
@@ -109,7 +107,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         ("--allow-missing", "leave out stages of which only data is missing"),
     ):
         parser.add_argument(name, action="store_true", help=f"as in `dvc repro`: {what}")
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args()
     if arguments.gpus is None:
         # Empty, or with -1, it hides GPUs: then there is none to share out.
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
