@@ -16,7 +16,8 @@ PEERS := .venv-benchmarks/.ready
 
 help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
-	@echo "make repro          the whole pipeline, downloads included (the same as: dvc repro)"
+	@echo "make repro          the whole pipeline, downloads included (the same as: dvc repro); JOBS=4 for several stages"
+	@echo "                    at once, TARGETS=report@quickstart for a part of it"
 	@echo "make check          find every mistake in params.yaml, before any work"
 	@echo "make hooks          let git run that check before every commit"
 	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
@@ -36,7 +37,7 @@ quickstart: $(READY)
 	@echo "The report: reports/quickstart.html, which opens in a browser. Next: README.md, 'Add a model'."
 
 repro: $(READY)
-	@dvc repro
+	@$(if $(JOBS),python -m stages.parallel --jobs $(JOBS),dvc repro) $(TARGETS)
 
 check: $(READY)
 	@python -m stages.check && echo "params.yaml is right"
