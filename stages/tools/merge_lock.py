@@ -1,8 +1,8 @@
 """Merge two versions of a dvc.lock by whole entries, never by lines: the merge driver `dvc-lock` of git.
 
-An entry says what one run of a stage read and what came out. Lines of two runs would be a run that never was: one side's
-code with the other side's result, which DVC then calls up to date. A whole entry of either side is true, and DVC runs
-the stage again unless the code, the parameters and the data of the merge are those of that entry.
+An entry says what one run of a stage read and what came out. Lines of two runs would be a run that never was: the code
+of one side with the result of the other, which DVC then calls up to date. A whole entry of either side is true, and DVC
+runs the stage again unless the code, the parameters and the data of the merge are those of that entry.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def merge(base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str,
     An entry that one side changed and the other removed is kept, as git keeps the file: `make prune` removes it.
     """
     merged = {}
-    for name in ours | theirs:  # in our order, then what they added
+    for name in {**ours, **theirs}:  # in our order, then what they added
         old, mine, other = base.get(name), ours.get(name), theirs.get(name)
         removed = mine is None and other != old
         kept = other if mine == old or removed else mine
