@@ -101,8 +101,8 @@ def test_two_models_word_for_word_in_a_fresh_clone(team: Project, tmp_path: Path
     ran = ""
     for command in commands:
         # `make` would set up an environment for the clone, and git would open an editor.
-        command = command.replace("make check", "python -m stages.check").replace("git commit", "git commit --no-edit")
-        ran += clone.ok("sh", "-c", command)
+        here = command.replace("make check", "python -m stages.check").replace("git commit", "git commit --no-edit")
+        ran += clone.ok("sh", "-c", here)
     assert set(re.findall("Running stage '(.*)'", ran)) == REPORTS
     for branch, model in (("other", "digits-pca"), ("recipe", "digits-dense")):
         assert clone.ok("git", "diff", f"origin/{branch}", "--", f"metrics/test/{model}.json") == ""
