@@ -12,7 +12,7 @@ BROWSER := .venv/browser/.ready
 HAS_HYPERQUEUE := sys_platform == "linux" and platform_machine == "x86_64"
 PEERS := .venv-benchmarks/.ready
 
-.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
+.PHONY: help merging quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
 
 help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
@@ -98,8 +98,12 @@ benchmark: $(READY) $(PEERS)
 clean:
 	@rm -rf .venv .venv-benchmarks
 
+# Every time, in a hundredth of a second: a clone may have its .venv from somewhere else. Nothing but merging needs it.
+merging:
+	-@sh .githooks/set-up-merging
+
 # A .venv that another Python made, or that is half made, is made again. uv is fetched by pip at its pinned version.
-$(READY): requirements.txt
+$(READY): requirements.txt | merging
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, got " + sys.version.split()[0] + ": set PYTHON=/path/to/python3.11")'
 	@test ! -L .venv || { echo "expected .venv to be a folder of this checkout, got a link, which would be emptied: remove it"; exit 1; }
 	@echo "Setting up .venv (once) ..."

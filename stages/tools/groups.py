@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hourglass.config.document import Params
 from hourglass.files import whole_file
-from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, METRICS, PLOTS, PREPARED
+from stages.paths import CODECS, EVALUATED, GROUP_STAGES, GROUPS, HISTORY, METRICS, PLOTS, PREPARED
 
 HEADER = """\
 # Generated from the `group` of every model in params.yaml by `python -m stages.check`: edit there, not here.
@@ -19,6 +19,7 @@ HEADER = """\
 
 stages:
 """
+LOCK_FILES = (Path("dvc.lock"), GROUP_STAGES.with_suffix(".lock"))  # of all dvc.yaml
 
 
 @dataclass(frozen=True)
