@@ -12,6 +12,7 @@ READY := .venv/.ready
 BROWSER := .venv/browser/.ready
 SERVERS := .venv/.servers
 INSTALL := .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt
+HAS_HYPERQUEUE := sys_platform == "linux" and platform_machine == "x86_64"
 PEERS := .venv-benchmarks/.ready
 
 # The kinds of DVC remote that need a plugin: those asked for by REMOTE=, and those of the remotes that this clone has, so
@@ -26,11 +27,12 @@ $(error expected REMOTE to be one of: $(KINDS), got $(UNKNOWN); a folder and htt
 endif
 .DEFAULT_GOAL := $(if $(REMOTE),remote,help)
 
-.PHONY: remote help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
+.PHONY: remote help merging quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
 
 help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
-	@echo "make repro          the whole pipeline, downloads included (the same as: dvc repro)"
+	@echo "make repro          the whole pipeline, downloads included (the same as: dvc repro); JOBS=4 for several stages"
+	@echo "                    at once, TARGETS=report@quickstart for a part of it"
 	@echo "make check          find every mistake in params.yaml, before any work"
 	@echo "make hooks          let git run that check before every commit"
 	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
@@ -54,7 +56,7 @@ quickstart: $(READY)
 	@echo "The report: reports/quickstart.html, which opens in a browser. Next: README.md, 'Add a model'."
 
 repro: $(READY)
-	@dvc repro
+	@$(if $(JOBS),python -m stages.parallel --jobs $(JOBS),dvc repro) $(TARGETS)
 
 check: $(READY)
 	@python -m stages.check && echo "params.yaml is right"
@@ -100,15 +102,16 @@ reference: $(READY)
 # constraints.txt has every extra's pins, resolved together; requirements.txt is the part of it that every clone installs, so
 # that a plugin which is added later replaces no pin.
 # Dropped from the locks: a build's local part (+cpu), so that one pin serves CPU and GPU machines, and what only torch's
-# CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU.
+# CUDA build needs: torch pins that itself, and named here it would be forced on machines without a GPU. Named again: the
+# machines that hyperqueue has a wheel for.
 COMPILE := uv pip compile --no-annotate --no-header --quiet --python-version 3.11
 lock: $(READY)
 	@$(COMPILE) pyproject.toml --all-extras --group dev --group servers --group setup --output-file constraints.txt >/dev/null
-	@$(COMPILE) pyproject.toml --extra pipeline --extra onnx --group dev --group setup \
+	@$(COMPILE) pyproject.toml --extra pipeline --extra onnx --extra cluster --group dev --group setup \
 		--constraint constraints.txt --output-file requirements.txt >/dev/null
 	@$(COMPILE) tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt >/dev/null
 	@for file in constraints.txt requirements.txt tests/benchmarks/requirements.txt; do \
-		sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d' $$file && rm $$file.old; done
+		sed -i.old -E 's/\+cpu$$//; /^(nvidia|cuda)-|^triton==/d; s/^hyperqueue==[^ ;]*/& ; $(HAS_HYPERQUEUE)/' $$file && rm $$file.old; done
 
 # Hourglass beside a plain loop, PyTorch Lightning and Keras, which have an environment of their own; half an hour.
 benchmark: $(READY) $(PEERS)
@@ -116,6 +119,10 @@ benchmark: $(READY) $(PEERS)
 
 clean:
 	@rm -rf .venv .venv-benchmarks
+
+# Every time, in a hundredth of a second: a clone may have its .venv from somewhere else. Nothing but merging needs it.
+merging:
+	-@sh .githooks/set-up-merging
 
 # A .venv that another Python made, or that is half made, is made again. uv is fetched by pip at its pinned version.
 $(BASE): requirements.txt
@@ -128,7 +135,7 @@ $(BASE): requirements.txt
 	@touch $@
 
 # What is in .venv is all that a target needs: the base, and the plugins of this clone's remotes.
-$(READY): $(BASE) $(PLUGINS)
+$(READY): $(BASE) $(PLUGINS) | merging
 	@touch $@
 
 .venv/.remote-%: $(BASE) constraints.txt

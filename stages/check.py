@@ -5,14 +5,16 @@ data/checked never changes, so that nothing runs again because params.yaml was c
 
 import argparse
 import sys
+from pathlib import Path
 
 from hourglass.config.document import Params
+from hourglass.config.yaml_file import refuse_conflict
 from hourglass.console.command import guarded
 from hourglass.console.errors import UserError
 from hourglass.console.lock import only_process
 from hourglass.files import whole_file
 from stages.paths import CHECKED, GROUP_STAGES, LOCKS, PARAMS
-from stages.tools.groups import groups, update_group_stages
+from stages.tools.groups import LOCK_FILES, groups, update_group_stages
 from stages.tools.rules import absent_sources, problems
 
 
@@ -30,6 +32,12 @@ def main(is_stage: bool = False) -> int:
         print(f"error: {params.describe(problem)}", file=sys.stderr)
     if found:
         return 1
+    if not is_stage:  # DVC has read them then
+        for lock in filter(Path.exists, LOCK_FILES):
+            text = lock.read_text(encoding="utf-8", errors="replace")
+            refuse_conflict(
+                lock, text, f"git checkout --merge -- {lock}, or HEAD in place of --merge to take your side"
+            )
     with only_process(LOCKS, "check"):
         write(groups(params), is_stage)
     return 0

@@ -33,11 +33,11 @@ from hourglass.data.sums import check_sums
 from hourglass.data.tables import read_table, write_table
 from hourglass.files import whole_folder, write_json
 from hourglass.groups.dataset import card, write_generated, write_pictures, write_points
-from hourglass.groups.model import Evaluated, facts_of, read_evaluated
+from hourglass.groups.model import Evaluated, commits, facts_of, read_evaluated
 from hourglass.groups.rates import BD_COLUMNS, bd_rates, of_codecs, read_curve, without_repeats
 from hourglass.groups.seal import write_seal
 from hourglass.metrics.results import BASELINE, Meta
-from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, PARAMS, PLOTS, PREPARED, remedy
+from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, LOCKS, METRICS, PARAMS, PLOTS, PREPARED, remedy
 
 
 def main(group: str, names: list[str]) -> None:
@@ -54,9 +54,12 @@ def main(group: str, names: list[str]) -> None:
             codecs = read_codecs(dataset)
             curves.append(codecs)
             for model in of_dataset:
-                recipe = params.keywords(Model, "models", model.name)["training"]
+                made = {
+                    "recipe": params.keywords(Model, "models", model.name)["training"],
+                    "commit": commits(METRICS / "test" / f"{model.name}.json", model.again),
+                }
                 curve = model.curve()
-                facts[model.name] = facts_of(model, meta, curve, codecs, recipe, pictures(model.name))
+                facts[model.name] = facts_of(model, meta, curve, codecs, made, pictures(model.name))
                 curves.append(curve)
                 rates += bd_rates(model.name, curve, codecs)
             best = max(of_dataset, key=lambda model: (facts[model.name].val["psnr_db"].mean, model.name))

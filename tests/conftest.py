@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,45 @@ def fresh(cloned: Project, tmp_path: Path) -> Project:
 def project(quickstart: Project, tmp_path: Path) -> Project:
     """Return a copy, to be changed at will, of a clone in which the quickstart was run."""
     return copy_of(quickstart, tmp_path / "project")
+
+
+@contextmanager
+def two_hosts() -> Iterator[tuple[list[str], str]]:
+    """Yield two network namespaces that reach each other at 10.77.0.1 and 10.77.0.2, or none, and why there are none."""
+    names = [f"hourglass-{os.getpid()}-{number}" for number in (1, 2)]
+    ends = [f"hg{os.getpid() % 10**6}{end}" for end in "ab"]
+    commands = [f"ip netns add {name}" for name in names]
+    commands.append(f"ip link add {ends[0]} type veth peer name {ends[1]}")
+    for number, (name, end) in enumerate(zip(names, ends, strict=True), 1):
+        commands += [
+            f"ip link set {end} netns {name}",
+            f"ip -n {name} link set {end} name eth0",
+            f"ip -n {name} addr add 10.77.0.{number}/24 dev eth0",
+            f"ip -n {name} link set eth0 up",
+            f"ip -n {name} link set lo up",
+        ]
+    if not shutil.which("ip"):
+        yield [], "ip is not installed"
+        return
+    try:
+        for command in commands:
+            done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+            if done.returncode:
+                yield [], f"{command}: {done.stderr.strip()}"
+                return
+        yield names, ""
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[str]]:
+    """Give the names of two network namespaces that reach each other at 10.77.0.1 and 10.77.0.2."""
+    with two_hosts() as (names, reason):
+        if reason:
+            pytest.skip(f"network namespaces are not allowed here: {reason}")
+        yield names
 
 
 @pytest.fixture

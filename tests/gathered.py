@@ -62,7 +62,7 @@ def make_gathered(folder: Path) -> None:
             facts[name] = model(name, dataset, test, decoded, twin)
             facts[name]["worth"] = worth(pca, train, latents, train_labels, test_labels)
             write_strip(folder / "images" / dataset / f"{name}.png", decoded[indices])
-            curves += [(dataset, name, "pca" if twin is None else "model", "step 1", 12.5, psnr[name].mean(), 0.9)]
+            curves += [(dataset, name, "model", "step 1", 12.5, psnr[name].mean(), 0.9)]
             projections[name] = projection(latents, test_labels)
     vary(folder, models("digits", *sets["digits"][:2])["digits-vae"][0])
     for name, points in projections.items():

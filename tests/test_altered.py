@@ -185,7 +185,7 @@ def test_a_damaged_lock_file_is_one_line(damage: str) -> None:
     path.write_text(LOCKS[damage](before), encoding="utf-8")
     try:
         with pytest.raises(
-            UserError, match=r"^expected .* for DVC to read, got: .*: take one side of it whole, git "
+            UserError, match=r"^expected .* for DVC to read, got: .*: merge it again, git checkout --merge -- "
         ) as line:
             check_lock.main()
     finally:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,43 +96,6 @@ def test_families_that_are_solved_run_once(project: Project) -> None:
     # torchrun gives each process one thread, and the number of threads changes bits.
     for name, tensor in load_file(weights).items():
         np.testing.assert_allclose(tensor, before[name], atol=1e-4)
-
-
-def namespaces() -> str:
-    """Say why two network namespaces cannot be had here; nothing if they can."""
-    try:
-        done = subprocess.run(["unshare", "--net", "ip", "link"], capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        return f"{error.filename} is not installed"
-    return done.stderr.strip()
-
-
-@pytest.fixture
-def hosts() -> Iterator[list[str]]:
-    """Give the names of two network namespaces that reach each other at 10.77.0.1 and 10.77.0.2."""
-    if reason := namespaces():
-        pytest.skip(f"network namespaces are not allowed here: {reason}")
-    names = [f"hourglass-{os.getpid()}-{number}" for number in (1, 2)]
-    ends = [f"hg{os.getpid() % 10**6}{end}" for end in "ab"]
-    commands = [f"ip netns add {name}" for name in names]
-    commands.append(f"ip link add {ends[0]} type veth peer name {ends[1]}")
-    for number, (name, end) in enumerate(zip(names, ends, strict=True), 1):
-        commands += [
-            f"ip link set {end} netns {name}",
-            f"ip -n {name} link set {end} name eth0",
-            f"ip -n {name} addr add 10.77.0.{number}/24 dev eth0",
-            f"ip -n {name} link set eth0 up",
-            f"ip -n {name} link set lo up",
-        ]
-    try:
-        for command in commands:
-            done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
-            if done.returncode:
-                pytest.skip(f"network namespaces are not allowed here: {command}: {done.stderr.strip()}")
-        yield names
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
 
 
 def test_two_hosts_give_the_curve_of_one(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import structural_similarity
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from hourglass.console.errors import UserError
 from hourglass.metrics.ssim import mean_ssim
@@ -24,6 +24,18 @@ def test_ssim_is_that_of_scikit_image(pair: tuple[torch.Tensor, torch.Tensor]) -
         for images in zip(*(pair[0].numpy(), pair[1].numpy()), strict=True)
     ]
     assert mean_ssim(*pair).item() == pytest.approx(np.mean(scores), abs=1e-5)
+
+
+def test_log_mse_is_psnr_of_each_image() -> None:
+    images, noise = torch.rand(2, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    reconstructions = images + torch.tensor([0.02, 0.2, 0.8]).view(3, 1, 1, 1) * noise
+    psnr = [
+        peak_signal_noise_ratio(*pair, data_range=1)
+        for pair in zip(images.numpy(), reconstructions.numpy(), strict=True)
+    ]
+    # 10 log10(255^2 * 12) = 58.92 dB is the PSNR of rounding to bytes.
+    expected = np.mean(np.log1p(10 ** ((10 * np.log10(255**2 * 12) - np.array(psnr)) / 10)))
+    assert LOSSES["log_mse"](images, reconstructions).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -14,9 +15,9 @@ import pytest
 from PIL import Image
 
 from hourglass.figures.style import CLASS_COLORS
-from hourglass.page.data import embedded
+from hourglass.page.data import embedded, rate
 from hourglass.page.gathered import read_gathered
-from hourglass.page.page import asset, write_page
+from hourglass.page.page import asset, render, write_page
 from hourglass.page.pictures import LOSSLESS, strip, to_uri
 from hourglass.page.rows import verdict, worth_table
 from hourglass.page.words import MISSING, heading, number, prose, signed
@@ -138,6 +139,13 @@ def test_few_test_images_are_called_so(text: str) -> None:
     assert text.count("20 test images: a small sample") == 4  # the answer, two rows, the data set
 
 
+def test_one_model_is_no_models(folder: Path) -> None:
+    gathered = read_gathered(folder, GROUP)
+    facts, datasets = ({name: of[name]} for name, of in (("digits-pca", gathered.facts), ("digits", gathered.datasets)))
+    alone = replace(gathered, facts=facts, datasets=datasets)
+    assert "1 model on 1 data set," in render(alone, "One", SENTENCES[:1])
+
+
 def test_verdicts() -> None:
     facts = {"coded": {"bytes": 9.5, "psnr_db": 30.0}, "same_bytes": {"JPEG": 31.0, "WebP": 29.0, "AVIF": 30.5}}
     better, worse, neither = {"low": 0.1, "high": 1}, {"low": -1, "high": -0.1}, {"low": -0.1, "high": 0.1}
@@ -146,6 +154,11 @@ def test_verdicts() -> None:
     assert verdict(facts | {"versus_pca": worse}) == ("", "PCA, JPEG and AVIF are better")
     assert verdict(facts | {"versus_pca": neither, "same_bytes": {}}) == ("not told apart from PCA", "")
     assert verdict(facts | {"versus_pca": None, "same_bytes": {}}) == ("", "")
+
+
+def test_pca_is_drawn_as_pca_where_it_is_a_model(folder: Path) -> None:
+    kinds = {curve["name"]: curve["kind"] for curve in rate(read_gathered(folder, GROUP), "digits")}
+    assert kinds == {"digits-vae": "model", "digits-pca": "pca", "JPEG": "image codec"}
 
 
 def test_worth_stands_beside_pixels(folder: Path) -> None:

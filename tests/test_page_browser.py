@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from hourglass.page.page import write_page
+from hourglass.page.page import asset, write_page
+from hourglass.page.words import MINUS
 
 from .gathered import GROUP, SENTENCES, make_gathered
 
@@ -257,6 +258,59 @@ def test_light_and_dark_by_hand(browser: Browser, folder: Path) -> None:
         expect(shown.locator("header.top")).to_be_hidden()
         shown.set_viewport_size({"width": 720, "height": 1000})  # A4
         assert shown.evaluate("document.documentElement.scrollWidth") <= 720  # no table is cut off
+
+
+def test_charts_on_paper_have_no_empty_space(page: Page) -> None:
+    page.emulate_media(media="print")
+    wide, high = page.locator(".dataset:not([hidden]) .plot svg").first.evaluate(
+        """svg => {
+            svg.closest(".chart").style.width = "500px";  // measured before the script can draw again
+            const box = svg.getBoundingClientRect();
+            return [box.width / svg.viewBox.baseVal.width, box.height / svg.viewBox.baseVal.height];
+        }"""
+    )
+    assert wide < 0.6
+    assert high == pytest.approx(wide, rel=0.01)
+
+
+def test_all_sections_are_named_on_a_phone(browser: Browser, folder: Path) -> None:
+    for scheme in ("light", "dark"):  # the button is "Dark" or "Light"
+        with opened(browser, folder, "phone", scheme) as shown:
+            nav = shown.get_by_role("navigation")
+            assert nav.evaluate("nav => nav.scrollWidth <= nav.clientWidth")
+
+
+def test_long_names_fit_a_phone(browser: Browser, folder: Path) -> None:
+    with opened(browser, folder, "phone") as shown:
+        part = choose(shown, "digits")
+        part.locator("[data-model] option").first.evaluate("option => { option.textContent = 'long-'.repeat(20); }")
+        part.locator(".legend button").first.evaluate("button => { button.lastChild.textContent = 'm'.repeat(100); }")
+        assert shown.evaluate("document.documentElement.scrollWidth") <= WIDTHS["phone"]["width"]
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ("[13.476, 13.502]", ["13.475", "13.48", "13.485", "13.49", "13.495", "13.5"]),
+        ("[-1200, 400]", ["-1,200", "-1,000", "-800", "-600", "-400", "-200", "0", "200", "400"]),
+        ("[1e-5, 4e-5]", ["0.00001", "0.000015", "0.00002", "0.000025", "0.00003", "0.000035", "0.00004"]),
+    ],
+    ids=["close together", "below zero", "small"],
+)
+def test_no_two_ticks_have_one_label(browser: Browser, values: str, labels: list[str]) -> None:
+    page = browser.new_page()
+    found = page.evaluate(
+        f"""() => {{
+            {asset("core.js")} {asset("axes.js")}
+            const box = {{ left: 0, right: 1, top: 0, bottom: 1 }};
+            const scale = makeScale({values}, 1, 0, false, 9);
+            const none = Object.assign(() => 0, {{ ticks: [] }});
+            const texts = all("text:not(.name)", drawAxes(box, none, scale, {{ x: "", y: "" }}));
+            return texts.map((text) => text.textContent);
+        }}"""
+    )
+    page.close()
+    assert found == [label.replace("-", MINUS) for label in labels]
 
 
 def test_the_first_paint_is_soon(page: Page) -> None:

@@ -144,6 +144,14 @@ def test_validation_scores_are_of_the_validation_split(quickstart: Project) -> N
     assert metrics["ssim"] == pytest.approx(ssim(images.numpy(), reconstructions.numpy()).mean(), rel=1e-3)
 
 
+def test_a_report_finds_the_commit_that_recorded_its_scores(quickstart: Project) -> None:
+    facts = json.loads((quickstart.folder / "data/groups/quickstart/facts.json").read_text(encoding="utf-8"))
+    for of_model in facts.values():
+        command = of_model["config"]["commit"]
+        first, *_ = quickstart.ok(*shlex.split(command)).splitlines()
+        assert first.endswith("The quickstart's results")
+
+
 def test_a_second_repro_runs_nothing(project: Project) -> None:
     assert project.repro("report@quickstart") == set()
     assert project.ok("git", "status", "--porcelain") == ""

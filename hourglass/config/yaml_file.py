@@ -62,10 +62,15 @@ def _text(file: Path) -> str:
         raise UserError(f"{file}: expected text in UTF-8, got other bytes ({error.reason})") from None
     if len(content) > MOST_BYTES:
         raise UserError(f"{file}: expected at most {MOST_BYTES:,} bytes, got more: remove some entries")
+    refuse_conflict(file, text)
+    return text
+
+
+def refuse_conflict(file: Path, text: str, remedy: str = "resolve it") -> None:
+    """Raise UserError if git's marks of a conflict are in the text of a file."""
     if conflict := CONFLICT.search(text):
         line = text.count("\n", 0, conflict.start()) + 1
-        raise UserError(f"{file}:{line}: expected one side of a merge, got git's mark of a conflict: resolve it")
-    return text
+        raise UserError(f"{file}:{line}: expected one side of a merge, got git's mark of a conflict: {remedy}")
 
 
 def _lines(file: Path, root: Node) -> Iterator[tuple[Location, int]]:

@@ -1,5 +1,6 @@
 """What the stages left of one model."""
 
+import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hourglass.data.sums import check_sums
 from hourglass.data.tables import read_table
 from hourglass.files import rounded
 from hourglass.groups.rates import codecs_at, of_model, read_curve, setting
-from hourglass.metrics.paired import mean_difference
+from hourglass.metrics.paired import MIN_IMAGES, mean_difference
 from hourglass.metrics.results import About, Coded, Facts, Meta, Spread, Summary, Value, Versus
 
 Bytes = NDArray[np.uint8]
@@ -73,7 +74,7 @@ def facts_of(
     meta: Meta,
     curves: pd.DataFrame,
     codecs: pd.DataFrame,
-    recipe: dict[str, Value],
+    made: dict[str, Value],
     pictures: list[str],
 ) -> Facts:
     """Put together what is known of one model.
@@ -83,7 +84,7 @@ def facts_of(
         meta: Of its data set.
         curves: Those of the model and its twin.
         codecs: The curves of image codecs on its data set.
-        recipe: How params.yaml says that it is trained.
+        made: How it was made, beside what its evaluation says of that.
         pictures: The names of its pictures.
     """
     again, folder = model.again, model.folder
@@ -95,6 +96,9 @@ def facts_of(
         raise UserError(f"{folder / 'curve.csv'}: {got}: {again}")
     size, coded = (float(points[column].iloc[0]) for column in ("bytes", "psnr_db"))
     about = {field.name: getattr(model.about, field.name) for field in fields(About)}
+    twin, alone = model.has("pca_scores.csv"), len(psnr) < MIN_IMAGES
+    if twin and alone:
+        about["left_out"] = {**about["left_out"], "pca": "one test image has no interval"}
     return Facts(
         **about,
         split=meta.split_note,
@@ -102,13 +106,13 @@ def facts_of(
         test=summary.test,
         val=summary.val,
         classes=summary.classes,
-        versus_pca=against_twin(model, psnr) if model.has("pca_scores.csv") else None,
+        versus_pca=against_twin(model, psnr) if twin and not alone else None,
         coded=Coded(size, coded),
         same_bytes=codecs_at(codecs, size),
         seeds=spread_of_seeds(model) if model.has("seeds.csv") else None,
         worth=read_json(folder / "worth.json", dict[str, Value], again),
         likelihood=_optional(folder / "likelihood.json", again),
-        config=read_json(folder / "config.json", dict[str, Value], again) | {"recipe": recipe},
+        config=read_json(folder / "config.json", dict[str, Value], again) | made,
         pictures=pictures,
     )
 
@@ -134,6 +138,17 @@ def spread_of_seeds(model: Evaluated) -> Spread:
         for statistic in (table.mean(), table.std())
     )
     return Spread(len(table), mean, std)
+
+
+def commits(scores: Path, again: str) -> str:
+    """Return the command that lists the commits that recorded a file of scores in dvc.lock, the first one first.
+
+    A report cannot name its commit: it is in it.
+    """
+    if not scores.is_file():
+        raise UserError(f"expected {scores}, found none: {again}")
+    recorded = hashlib.md5(scores.read_bytes(), usedforsecurity=False).hexdigest()  # what DVC calls it there
+    return f"git log --oneline --reverse -S {recorded} dvc.lock"
 
 
 def _optional(path: Path, again: str) -> dict[str, Value] | None:

@@ -1,13 +1,13 @@
 """What the scores of a group say, in words: which model to use for a data set, and whether it is worth it.
 
-The validation images choose, the test images say how good the choice is, and "better" than PCA is said only where the
-interval of the difference, image by image, excludes zero.
+The validation images choose, the test images say how good the choice is. "Better" than PCA is said only where the
+interval of the difference, image by image, excludes zero; of an image codec, where it leads by 0.1 dB at equal bytes.
 """
 
 from collections.abc import Iterator
 from itertools import groupby
 
-from hourglass.metrics.results import FEW, Facts, Versus
+from hourglass.metrics.results import CLEAR, FEW, Facts, Versus
 from hourglass.metrics.table import LOSSLESS, Result
 
 CHOOSES = "psnr_db"
@@ -39,7 +39,7 @@ def _sentences(results: list[Result]) -> Iterator[str]:
         alone = "PCA alone is in this group" if len(results) == 1 else "no network is better on the validation images"
         yield f"{start}: PCA, {score}; {alone}."
     elif versus is None:
-        yield f"{start}: {score}; no PCA of as many numbers: {facts.left_out.get('pca', 'not computed')}."
+        yield f"{start}: {score}; no comparison with PCA: {facts.left_out.get('pca', 'not computed')}."
     else:
         yield f"{start}: {score}, {_against_pca(versus)}."
     yield _against_files(facts)
@@ -71,7 +71,7 @@ def _against_files(facts: Facts) -> str:
         return f"{start}; {' and '.join(lossless)} {'lose' if lossless[1:] else 'loses'} nothing in as many: use that."
     listed = ", ".join(f"{codec} {value:.1f} dB" for codec, value in reached.items())
     first = max(reached, key=lambda codec: (reached[codec], codec))
-    verdict = f": {first} is better" if reached[first] > facts.coded.psnr_db else ""
+    verdict = f": {first} is better" if reached[first] - facts.coded.psnr_db >= CLEAR else ""
     return f"{start}; at as many bytes {listed}{verdict}."
 
 

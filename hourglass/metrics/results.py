@@ -12,6 +12,7 @@ from hourglass.config.types import Count, Name, Positive, Side, Text
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 BASELINE = "pca"  # the family that all others are compared with
 FEW = 30  # test images; of fewer a mean says little
+CLEAR = 0.1  # dB by which an image codec has to lead to be called better: what the rounding of latents may cost
 Value = TypeAliasType("Value", "str | bool | int | Finite | list[Value] | dict[str, Value] | None")  # of JSON
 Means = dict[str, Finite]  # metrics/{val,test}/<model>.json: a metric's name -> its mean; and split_id
 

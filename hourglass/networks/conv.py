@@ -45,7 +45,8 @@ class Conv(Autoencoder):
         linear: `pca` sets the principal components of the training images beside the network, which starts as nothing
             and learns what they leave; needs `latent_dim`. None unless given.
         train_linear: Whether the components learn too, from those of PCA on.
-        loss: Weights of the losses whose sum is minimized, by name; `ssim` is 1 - SSIM.
+        loss: Weights of the losses whose sum is minimized, by name; `ssim` is 1 - SSIM, `log_mse` the mean
+            logarithm of the images' errors, by which each counts as in the mean PSNR.
 
     Raises:
         ValueError: If an activation or the linear path needs a `latent_dim`, or the blocks do not fit the images or

@@ -26,7 +26,8 @@ class Dense(Autoencoder):
         linear: `pca` sets the principal components of the training images beside the network, which starts as nothing
             and learns what they leave. None unless given.
         train_linear: Whether the components learn too, from those of PCA on.
-        loss: Weights of the losses whose sum is minimized, by name; `ssim` is 1 - SSIM.
+        loss: Weights of the losses whose sum is minimized, by name; `ssim` is 1 - SSIM, `log_mse` the mean
+            logarithm of the images' errors, by which each counts as in the mean PSNR.
 
     Raises:
         ValueError: If an activation would limit what the network adds to a linear path.

@@ -49,7 +49,7 @@ class Tiles(Autoencoder):
             seams between tiles; needs `linear` and `tile_latent_dim`.
         residual: Residual blocks behind the last hidden layer; needs `overlap`.
         loss: Weights of the losses of tiles whose sum is minimized, by name; of images with `overlap`. `ssim` is
-            1 - SSIM.
+            1 - SSIM, `log_mse` the mean logarithm of the images' errors, by which each counts as in the mean PSNR.
 
     Raises:
         ValueError: If the keywords are not those of one network, or its blocks do not fit tiles or each other.

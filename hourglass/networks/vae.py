@@ -64,7 +64,7 @@ class VAE(Autoencoder):
             and learns what they leave; needs `likelihood: gaussian`. None unless given.
         train_linear: Whether the components learn too, from those of PCA on.
         loss: Weights of the losses whose sum stands for the variance of the Gaussian, by name: only the mean squared
-            error makes it a likelihood; `ssim` is 1 - SSIM.
+            error makes it a likelihood; `ssim` is 1 - SSIM, `log_mse` the mean logarithm of the images' errors.
 
     Raises:
         ValueError: If the keywords are not those of one network or one likelihood, or the blocks do not fit the images

@@ -50,15 +50,20 @@ def looks(gathered: Gathered, dataset: str) -> dict[str, tuple[int, int]]:
 
 
 def rate(gathered: Gathered, dataset: str) -> list[dict[str, Any]]:
-    """Return the curves of rate and distortion: name, kind, and bytes, PSNR, SSIM and setting of each point."""
+    """Return the curves of rate and distortion: name, kind, and bytes, PSNR, SSIM and setting of each point.
+
+    PCA is of the kind "pca" whether it is a model of the group or the twin of one.
+    """
     table = gathered.curves[gathered.curves["dataset"] == dataset]
+    baselines = {name for name in gathered.models(dataset) if gathered.facts[name]["family"] == BASELINE}
     curves = []
     for codec, of_codec in table.groupby("codec", sort=False):
         rows = of_codec.sort_values("bytes")
         points = [
             [_short(row.bytes), _short(row.psnr_db), _short(row.ssim), str(row.setting)] for row in rows.itertuples()
         ]
-        curves.append({"name": codec, "kind": of_codec["kind"].iloc[0], "points": points})
+        kind = "pca" if codec in baselines else of_codec["kind"].iloc[0]
+        curves.append({"name": codec, "kind": kind, "points": points})
     order = ["model", "pca", "image codec", "lossless"]
     return sorted(curves, key=lambda curve: order.index(curve["kind"]) if curve["kind"] in order else len(order))
 

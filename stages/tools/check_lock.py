@@ -16,7 +16,10 @@ from stages.paths import GROUP_STAGES, METRICS
 
 CHECK = "check"  # the stage that no result depends on: a comment in params.yaml would be enough to find it stale
 ABSENT = ("deleted", "not in cache")
-TAKE = "take one side of it whole, git checkout HEAD -- <file>, then make check && dvc repro"
+TAKE = (
+    "merge it again, git checkout --merge -- <file>, or take one side of it whole, git checkout HEAD -- <file>; "
+    "then make check && dvc repro"
+)
 # Where files are not in git: what DVC has in its cache, and folders elsewhere.
 UNTRACKED = ("data/", "plots/", "reports/", "/")
 

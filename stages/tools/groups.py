@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hourglass.config.document import Params
 from hourglass.files import whole_file
-from stages.paths import CODECS, EVALUATED, GROUPS, HISTORY, PLOTS, PREPARED
+from stages.paths import CODECS, EVALUATED, GROUP_STAGES, GROUPS, HISTORY, METRICS, PLOTS, PREPARED
 
 HEADER = """\
 # Generated from the `group` of every model in params.yaml by `python -m stages.check`: edit there, not here.
@@ -19,6 +19,7 @@ HEADER = """\
 
 stages:
 """
+LOCK_FILES = (Path("dvc.lock"), GROUP_STAGES.with_suffix(".lock"))  # of all dvc.yaml
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def stage(group: str, models: dict[str, str]) -> str:
             CODECS / dataset,
             EVALUATED / model,
             HISTORY / f"{model}.csv",
+            METRICS / "test" / f"{model}.json",
             PLOTS / model,
             PREPARED / dataset / "meta.json",
             PREPARED / dataset / "preview.png",

@@ -13,9 +13,9 @@ from typing import Any
 
 from hourglass.config.document import Params
 from hourglass.console.command import guarded
-from stages.paths import CHECKPOINTS, DECODED, GROUP_STAGES, LOCKS, PARAMS, TIMING
+from stages.paths import CHECKPOINTS, DECODED, LOCKS, PARAMS, TIMING
+from stages.tools.groups import LOCK_FILES
 
-LOCK_FILES = (Path("dvc.lock"), GROUP_STAGES.with_suffix(".lock"))
 OUTPUTS = (Path("data"), Path("metrics"), Path("plots"))  # nothing outside of these folders is removed
 
 

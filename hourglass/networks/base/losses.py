@@ -15,6 +15,8 @@ from torch.nn import functional
 from hourglass.config.keywords import Weights
 from hourglass.metrics.ssim import mean_ssim
 
+ROUNDING = (1 / 255) ** 2 / 12  # the mean squared error of an image that is rounded to bytes
+
 
 def mse(images: Tensor, reconstructions: Tensor) -> Tensor:
     """Return the mean squared error over all pixels."""
@@ -26,7 +28,16 @@ def ssim(images: Tensor, reconstructions: Tensor) -> Tensor:
     return 1 - mean_ssim(images, reconstructions)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "ssim": ssim}
+def log_mse(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """Return ln(1 + MSE / that of rounding to bytes), the mean over all images.
+
+    Well above rounding it falls by 0.23 where PSNR rises by 1 dB, in an image that is nearly perfect as in the worst.
+    """
+    errors = (reconstructions - images).square().flatten(1).mean(dim=1)
+    return torch.log1p(errors / ROUNDING).mean()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "ssim": ssim, "log_mse": log_mse}
 
 LossWeights = Annotated[Mapping[str, float], Weights(LOSSES)]  # a loss's name -> its weight in the sum
 MSE: Mapping[str, float] = {"mse": 1.0}

@@ -33,19 +33,25 @@ function logTicks(first, last, count) {
   return shown.length > 1 ? shown : linearTicks(10 ** first, 10 ** last, count);
 }
 
+/** Write the value of a tick with all of its digits, of which neighbors may differ in the last alone. */
+function tickLabel(tick) {
+  if (tick !== 0 && Math.abs(tick) < 1e-4) return figure(tick);
+  return tick.toLocaleString("en-US", { maximumSignificantDigits: 12 }).replace("-", "−");
+}
+
 /** Draw grid, ticks and names of both axes. */
 function drawAxes(box, x, y, names) {
   const group = draw("g", { class: "axis" });
   for (const tick of y.ticks) {
     group.append(
       draw("line", { x1: box.left, x2: box.right, y1: y(tick), y2: y(tick) }),
-      draw("text", { x: box.left - 8, y: y(tick) + 4, "text-anchor": "end" }, figure(tick)),
+      draw("text", { x: box.left - 8, y: y(tick) + 4, "text-anchor": "end" }, tickLabel(tick)),
     );
   }
   for (const tick of x.ticks) {
     group.append(
       draw("line", { x1: x(tick), x2: x(tick), y1: box.bottom, y2: box.bottom + 4, class: "end" }),
-      draw("text", { x: x(tick), y: box.bottom + 18, "text-anchor": "middle" }, figure(tick)),
+      draw("text", { x: x(tick), y: box.bottom + 18, "text-anchor": "middle" }, tickLabel(tick)),
     );
   }
   group.append(
