@@ -114,10 +114,12 @@ def test_three_people(heading: str, server: Server, place: str, project: Project
         carol = person(hub, tmp_path / "carol")
         hand_secrets(project, carol)
         carol.change("models.digits-dense.training.epochs", 2)
-        follow(carol, block(README, "In a clone without data")[0])
-        got = cached(carol) & cached(project)
-        assert got < cached(project)
+        run, report = block(README, "In a clone without data")
+        follow(carol, run)
+        assert {path.name for path in (carol.folder / "data/prepared").iterdir()} == {"digits"}
         assert not (carol.folder / "data/raw/digits").exists()
+        assert not (carol.folder / "data/evaluated/digits-conv").exists()
+        follow(carol, report)
         follow(carol, f"git add params.yaml && {first}")
         follow(carol, second)
 
@@ -160,7 +162,7 @@ def test_one_cache_for_all(project: Project, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     cache.chmod(0o2775)
-    for line in block(README, "### One cache on a server"):
+    for line in block(TEAM, "Then each, in a clone"):
         follow(project, line.replace("/srv/hourglass-cache", str(cache)))
     project.change("models.digits-dense.training.epochs", 1)
     project.ok("dvc", "repro", "train@digits-dense", "--single-item")
