@@ -14,11 +14,6 @@ from pathlib import Path
 import pytest
 
 USER, SECRET = "team", "loopback-secret"
-# rclone's S3 knows none of the checksums that Amazon's clients send since 2025.
-WITHOUT_CHECKSUMS = {
-    f"AWS_{side}_CHECKSUM_{what}": "when_required"
-    for side, what in (("REQUEST", "CALCULATION"), ("RESPONSE", "VALIDATION"))
-}
 NGINX = """
 daemon off;
 pid {folder}/nginx.pid;

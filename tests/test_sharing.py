@@ -25,12 +25,6 @@ KINDS = [  # the heading in docs/team.md, its server, and the address there that
 ]
 
 
-@pytest.fixture(autouse=True)
-def without_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in servers.WITHOUT_CHECKSUMS.items():
-        monkeypatch.setenv(name, value)
-
-
 def block(text: str, start: str) -> list[str]:
     """Return the commands of the first indented block after `start`."""
     after = text[text.index(start) :]
