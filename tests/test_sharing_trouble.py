@@ -1,0 +1,206 @@
+"""What goes wrong between a team and its remote: what DVC says, and the ways out that docs/team.md tells, on a tiny project."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from . import servers
+from .conftest import Project
+from .test_sharing import OPT_IN, TEAM, block, follow
+
+TABLE = TEAM[TEAM.index("## When it goes wrong") :]
+
+
+def seen(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command printed."""
+    return done.stdout + done.stderr
+
+
+def told(message: str) -> str:
+    """Return the way out that the table has for a message."""
+    found = [row for row in TABLE.splitlines() if row.startswith("|") and message in row.split("|")[1]]
+    assert len(found) == 1, message
+    return found[0].split("|")[2]
+
+
+def clone(hub: Path, folder: Path) -> Project:
+    """Clone a repository for one more person."""
+    subprocess.run(["git", "clone", "--quiet", hub, folder], check=True)
+    project = Project(folder)
+    project.ok("git", "config", "user.name", folder.name)
+    project.ok("git", "config", "user.email", f"{folder.name}@localhost")
+    return project
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Project:
+    """Return a project of one stage, which copies a file and a line of code into a folder of results."""
+    project = Project(tmp_path / "tiny")
+    project.folder.mkdir()
+    for setting in ("init --quiet --initial-branch main", "config user.name Tiny", "config user.email tiny@localhost"):
+        project.ok("git", *setting.split())
+    project.ok("dvc", "init", "--quiet")
+    (project.folder / "source").write_text("first\n", encoding="utf-8")
+    (project.folder / "dvc.yaml").write_text(
+        "stages:\n  work:\n    cmd: mkdir results && cp source results/copy && echo more > results/more\n"
+        "    deps:\n      - source\n    outs:\n      - results\n",
+        encoding="utf-8",
+    )
+    (project.folder / ".gitignore").write_text("/results\n", encoding="utf-8")
+    project.repro()
+    project.commit("First results")
+    return project
+
+
+def name_folder(project: Project, folder: Path) -> None:
+    """Name a folder as the remote of a project."""
+    project.ok("dvc", "remote", "add", "--quiet", "--default", "storage", str(folder))
+    project.ok("dvc", "remote", "modify", "storage", "verify", "true")
+    project.commit("Share by a folder")
+
+
+def work(project: Project, source: str) -> None:
+    """Give the stage other input, run it, and commit what comes of it."""
+    (project.folder / "source").write_text(f"{source}\n", encoding="utf-8")
+    assert project.repro() == {"work"}
+    project.commit(source)
+
+
+@pytest.mark.parametrize("damage", ["lost", "damaged"])
+def test_whoever_has_the_file_mends_the_remote(damage: str, tiny: Project, tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    name_folder(tiny, storage)
+    tiny.ok("dvc", "push")
+    (file,) = (path for path in storage.rglob("*") if path.is_file() and path.read_text(encoding="utf-8") == "first\n")
+    file.chmod(0o644)
+    file.unlink() if damage == "lost" else file.write_text("worst\n", encoding="utf-8")
+    other = clone(tiny.folder, tmp_path / "other")
+    pulled = other.run("dvc", "pull", "--allow-missing")
+    assert pulled.returncode == 1
+    message = {"lost": "failed to transfer", "damaged": "Checkout failed for following targets"}[damage]
+    assert message in seen(pulled)
+    assert not (other.folder / "results/copy").exists()
+    assert "Everything is up to date" in tiny.ok("dvc", "push")  # which is no help
+    copy = next(code for code in told(message).split("`") if code.startswith("cp "))
+    follow(tiny, copy.replace("/mnt/team/hourglass", str(storage)))
+    other.ok("dvc", "pull")
+    assert (other.folder / "results/copy").read_text(encoding="utf-8") == "first\n"
+
+
+def test_two_people_push_at_once(tiny: Project, tmp_path: Path) -> None:
+    name_folder(tiny, tmp_path / "storage")
+    hub = tmp_path / "hub"
+    subprocess.run(["git", "clone", "--quiet", "--bare", tiny.folder, hub], check=True)
+    ann, ben = clone(hub, tmp_path / "ann"), clone(hub, tmp_path / "ben")
+    (ann.folder / "notes").write_text("Ann's\n", encoding="utf-8")
+    ann.commit("Notes")
+    ann.ok("git", "push", "--quiet")
+    work(ben, "second")
+    ben.ok("dvc", "push")
+    pushed = ben.run("git", "push")
+    assert pushed.returncode != 0
+    assert "[rejected]" in seen(pushed)
+    assert "divergent branches" in seen(ben.run("git", "pull"))  # hence what the table has
+    pull = next(code for code in told("[rejected]").split("`") if code.startswith("git pull"))
+    follow(ben, pull)
+    ben.ok("git", "commit", "--quiet", "--message", "Merge")
+    ben.ok("git", "push", "--quiet")
+    ann.ok("git", "pull", "--quiet")
+    ann.ok("dvc", "pull")
+    assert (ann.folder / "results/copy").read_text(encoding="utf-8") == "second\n"
+
+
+def test_no_remote_and_no_plugin(tiny: Project) -> None:
+    assert "no remote specified" in seen(tiny.run("dvc", "push"))
+    assert "No remote provided and no default remote set" in tiny.ok("dvc", "pull")
+    tiny.ok("dvc", "remote", "add", "--quiet", "--default", "storage", "azure://container/hourglass")
+    pushed = tiny.run("dvc", "push")
+    assert pushed.returncode != 0
+    assert "azure is supported, but requires 'dvc-azure' to be installed" in seen(pushed)
+    assert "make REMOTE=s3" in told("is supported, but requires")
+    assert "`git pull`" in told("no remote specified")
+
+
+def test_another_dvc_runs_in_the_clone(tiny: Project) -> None:
+    (tiny.folder / "source").write_text("slow\n", encoding="utf-8")
+    tiny.replace("dvc.yaml", "mkdir results", "touch started && until test -e end; do sleep 0.1; done && mkdir results")
+    with subprocess.Popen(["dvc", "repro", "--quiet"], cwd=tiny.folder) as running:
+        while not (tiny.folder / "started").exists():
+            assert running.poll() is None
+        blocked = tiny.run("dvc", "repro")
+        (tiny.folder / "end").touch()
+    assert "is busy, it is being blocked by" in seen(blocked)
+    assert running.returncode == 0
+    assert told("it is being blocked by")
+    with subprocess.Popen(["flock", ".dvc/tmp/lock", "cat"], cwd=tiny.folder, stdin=subprocess.PIPE) as holder:
+        assert "Unable to acquire lock" in seen(tiny.run("dvc", "status"))
+        holder.communicate()
+    assert "Unable to acquire lock" in TABLE
+
+
+def test_garbage_that_no_commit_names(tiny: Project) -> None:
+    work(tiny, "second")
+    first = tiny.ok("git", "rev-parse", "HEAD~1").strip()
+    for source in ("tried", "kept"):
+        (tiny.folder / "source").write_text(f"{source}\n", encoding="utf-8")
+        tiny.repro()
+    cache = tiny.folder / ".dvc/cache/files"
+    before = {path for path in cache.rglob("*") if path.is_file()}
+    look, remove = block(TEAM, "## Room")
+    follow(tiny, look)
+    assert {path for path in cache.rglob("*") if path.is_file()} == before
+    follow(tiny, f"{remove} <<< yes")
+    gone = before - set(cache.rglob("*"))
+    assert len(gone) == 2  # the copy of `tried`, and the list of its folder
+    assert tiny.run("bash", "-c", f"{remove} </dev/null").returncode != 0 or not tiny.stale()
+    tiny.ok("git", "stash", "--quiet")
+    tiny.ok("git", "checkout", "--quiet", first)
+    tiny.ok("dvc", "checkout")
+    assert (tiny.folder / "results/copy").read_text(encoding="utf-8") == "first\n"
+
+
+@OPT_IN
+def test_trouble_with_s3(tiny: Project, tmp_path: Path) -> None:
+    with servers.s3(tmp_path / "storage") as url:
+        tiny.ok("dvc", "remote", "add", "--quiet", "--default", "storage", "s3://bucket/hourglass")
+        modify = ("dvc", "remote", "modify", "--local", "storage")
+        tiny.ok(*modify, "endpointurl", url)
+        tiny.ok(*modify, "access_key_id", servers.USER)
+        tiny.ok(*modify, "secret_access_key", "wrong")
+        assert "Forbidden: An error occurred (403)" in seen(tiny.run("dvc", "push"))
+        tiny.ok(*modify, "secret_access_key", servers.SECRET)
+        tiny.ok(*modify, "url", "s3://none/hourglass")
+        assert "The specified bucket does not exist" in seen(tiny.run("dvc", "push"))
+        tiny.ok(*modify, "url", "s3://bucket/hourglass")
+        tiny.ok("dvc", "push")
+    forget(tiny)
+    assert "Could not connect to the endpoint URL" in seen(tiny.run("dvc", "pull"))
+
+
+@OPT_IN
+def test_trouble_with_webdav(tiny: Project, tmp_path: Path) -> None:
+    for name in ("third", "fourth"):
+        work(tiny, name)
+    with servers.webdav(tmp_path / "storage") as url:
+        tiny.ok("dvc", "remote", "add", "--quiet", "--default", "storage", f"{url}/hourglass")
+        modify = ("dvc", "remote", "modify", "--local", "storage")
+        tiny.ok(*modify, "user", servers.USER)
+        tiny.ok(*modify, "password", servers.SECRET)
+        assert "could not be found in the server" in seen(tiny.run("dvc", "push"))
+        (tmp_path / "storage/hourglass").mkdir()
+        tiny.ok("dvc", "push", "--all-commits")
+        forget(tiny)
+        tiny.ok(*modify, "password", "wrong")
+        assert "401 (Unauthorized)" in seen(tiny.run("dvc", "pull"))
+        tiny.ok(*modify, "password", servers.SECRET)
+    assert "Connection refused" in seen(tiny.run("dvc", "pull"))
+
+
+def forget(project: Project) -> None:
+    """Remove the cache and the results of a clone."""
+    for name in (".dvc/cache", "results"):
+        shutil.rmtree(project.folder / name)
+    assert os.listdir(project.folder)
