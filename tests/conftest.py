@@ -179,6 +179,33 @@ def everything(quickstart: Project, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
+def tiny(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Project:
+    """Return a project, to be changed at will, of one stage, which is as good as ours where DVC alone is looked at."""
+
+    def make(folder: Path) -> Project:
+        folder.mkdir()
+        project = Project(folder)
+        for command in (
+            "init --quiet --initial-branch main",
+            "config user.name Tiny",
+            "config user.email tiny@localhost",
+        ):
+            project.ok("git", *command.split())
+        project.ok("dvc", "init", "--quiet")
+        (folder / "source").write_text("first\n", encoding="utf-8")
+        (folder / "dvc.yaml").write_text(
+            "stages:\n  work:\n    cmd: mkdir results && cp source results/copy && echo more > results/more\n"
+            "    deps:\n      - source\n    outs:\n      - results\n",
+            encoding="utf-8",
+        )
+        project.repro()
+        project.commit("First results")
+        return project
+
+    return copy_of(once(tmp_path_factory, "tiny", make), tmp_path / "tiny")
+
+
+@pytest.fixture
 def fresh(cloned: Project, tmp_path: Path) -> Project:
     """Return a clone, to be changed at will, in which nothing was run."""
     return copy_of(cloned, tmp_path / "project")
