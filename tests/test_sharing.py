@@ -176,12 +176,14 @@ def test_registry(tiny: Project, tmp_path: Path) -> None:
 
 def test_one_cache_for_all(tiny: Project, tmp_path: Path) -> None:
     cache, group = tmp_path / "cache", grp.getgrgid(os.getgid()).gr_name
-    other = person(tiny.folder, tmp_path / "other")
+    you, them = (person(tiny.folder, tmp_path / name) for name in ("you", "them"))
     (made,) = block(TEAM, "## One cache on a server")
     follow(tiny, made.replace("/srv/hourglass-cache", str(cache)).replace("chgrp team", f"chgrp {group}"))
-    for project in (tiny, other):
+    for project in (tiny, you, them):
         for line in block(TEAM, "Then each, in a clone"):
             follow(project, line.replace("/srv/hourglass-cache", str(cache)))
+        for line in block(TEAM, "What a clone has in its own cache") if project is tiny else ():
+            follow(project, line)
         (project.folder / "source").write_text(f"{project.folder.name}\n", encoding="utf-8")
         project.repro()
         project.commit("Results")
@@ -190,9 +192,9 @@ def test_one_cache_for_all(tiny: Project, tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o070 == 0o070 for path in stored if path.is_dir())
     assert all(path.stat().st_mode & 0o040 for path in stored if path.is_file())
     (collect,) = block(TEAM, "Run `dvc gc` there only")
-    clones = collect.replace("/home/me/hourglass", str(tiny.folder)).replace("/home/you/hourglass", str(other.folder))
+    clones = collect.replace("/home/you/hourglass", str(you.folder)).replace("/home/them/hourglass", str(them.folder))
     follow(tiny, f"{clones} <<< yes")
-    assert set((cache / "files").rglob("*")) >= {path for path in stored if path.is_file()}  # the other's too
+    assert set((cache / "files").rglob("*")) >= {path for path in stored if path.is_file()}  # theirs too
 
 
 def test_every_pin_is_one_of_all_extras() -> None:
