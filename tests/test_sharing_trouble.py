@@ -85,6 +85,20 @@ def test_two_people_push_at_once(tiny: Project, tmp_path: Path) -> None:
     assert (ann.folder / "results/copy").read_text(encoding="utf-8") == "second\n"
 
 
+@OPT_IN
+def test_commits_from_before_the_remote(tiny: Project, tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    work(tiny, "second")
+    name_folder(tiny, storage)
+    assert "failed to collect" in seen(tiny.run("dvc", "push", "--all-commits"))
+    for line in block(TEAM, "older than the remote"):
+        follow(tiny, line.replace("/mnt/team/hourglass", str(storage)))
+    forget(tiny)
+    tiny.ok("git", "checkout", "--quiet", "HEAD~2")
+    tiny.ok("dvc", "pull")
+    assert (tiny.folder / "results/copy").read_text(encoding="utf-8") == "first\n"
+
+
 def test_no_remote_and_no_plugin(tiny: Project) -> None:
     assert "no remote specified" in seen(tiny.run("dvc", "push"))
     assert "No remote provided and no default remote set" in seen(tiny.run("dvc", "pull"))
@@ -159,8 +173,8 @@ def test_trouble_with_s3(tiny: Project, tmp_path: Path) -> None:
 
 @OPT_IN
 def test_trouble_with_webdav(tiny: Project, tmp_path: Path) -> None:
-    for name in ("third", "fourth"):
-        work(tiny, name)
+    (tiny.folder / "other").write_text("other\n", encoding="utf-8")
+    tiny.ok("dvc", "add", "--quiet", "other")
     with servers.webdav(tmp_path / "storage") as url:
         tiny.ok("dvc", "remote", "add", "--quiet", "--default", "storage", f"{url}/hourglass")
         modify = ("dvc", "remote", "modify", "--local", "storage")
@@ -169,9 +183,10 @@ def test_trouble_with_webdav(tiny: Project, tmp_path: Path) -> None:
         assert "could not be found in the server" in seen(tiny.run("dvc", "push"))
         (folder,) = (line for line in block(TEAM, "**WebDAV**") if "MKCOL" in line)
         follow(tiny, folder.replace("https://host", url.replace("webdav", "http")).replace("SECRET", servers.SECRET))
-        tiny.ok("dvc", "push", "--all-commits")
+        tiny.ok("dvc", "push")
         forget(tiny)
         tiny.ok(*modify, "password", "wrong")
+        assert "Some of the cache files do not exist" in seen(tiny.run("dvc", "pull", "work"))  # it looks for one folder alone
         assert "401 (Unauthorized)" in seen(tiny.run("dvc", "pull"))
         tiny.ok(*modify, "password", servers.SECRET)
     assert "Connection refused" in seen(tiny.run("dvc", "pull"))
