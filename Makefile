@@ -11,7 +11,7 @@ READY := .venv/.ready
 BROWSER := .venv/browser/.ready
 PEERS := .venv-benchmarks/.ready
 
-.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
+.PHONY: help quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare gate plots-page clean
 
 help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
@@ -20,6 +20,7 @@ help:
 	@echo "make hooks          let git run that check before every commit"
 	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
 	@echo "make compare A=...  what differs between a commit and now, or B=...: scores, parameters, pictures"
+	@echo "make gate REV=...   fail if a model got worse since a commit, such as origin/main, than params.yaml allows"
 	@echo "make prune          remove what is left of models that params.yaml no longer has"
 	@echo "make heal           read all that DVC has stored, and remove what is damaged, so that it is made again"
 	@echo "make test           lint, types and tests"
@@ -51,6 +52,10 @@ add: $(READY)
 compare: $(READY)
 	@test -n "$(A)" || { echo "expected a commit, or two: make compare A=HEAD~1 B=HEAD"; exit 1; }
 	@python -m stages.tools.compare "$(A)" $(if $(B),"$(B)")
+
+gate: $(READY)
+	@test -n "$(REV)" || { echo "expected a commit: make gate REV=origin/main"; exit 1; }
+	@python -m stages.gate "$(REV)"
 
 # Needs npm, and only for another version of Vega: the page is in git.
 plots-page: $(READY)
