@@ -17,7 +17,7 @@ help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
 	@echo "make repro          the whole pipeline, downloads included (the same as: dvc repro)"
 	@echo "make check          find every mistake in params.yaml, before any work"
-	@echo "make hooks          let git run that check before every commit"
+	@echo "make hooks          let git check before every commit and push: .pre-commit-config.yaml says what"
 	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
 	@echo "make compare A=...  what differs between a commit and now, or B=...: scores, parameters, pictures"
 	@echo "make gate REV=...   fail if a model got worse since a commit, such as origin/main, than params.yaml allows"
@@ -41,9 +41,10 @@ repro: $(READY)
 check: $(READY)
 	@python -m stages.check && echo "params.yaml is right"
 
-hooks:
-	@git config core.hooksPath .githooks
-	@echo "git now runs .githooks/pre-commit before every commit; git config --unset core.hooksPath ends that."
+# An earlier version set core.hooksPath, with which pre-commit refuses to go on.
+hooks: $(READY)
+	@test "$$(git config --local core.hooksPath)" != .githooks || git config --local --unset core.hooksPath
+	@pre-commit install
 
 add: $(READY)
 	@test -n "$(FILE)" || { echo "expected a file of entries: make add FILE=docs/iiitm.yaml"; exit 1; }

@@ -21,6 +21,7 @@ from stages.tools.tolerances import Tolerances
 
 HEADINGS = ("model", "metric", "before", "after", "difference [95% interval]", "allowed", "verdict")
 WIDTHS = (34, 14, None, None, None, None, None)  # of names, so that a line has at most 120 columns
+MOST_NAMED = 3  # models in a note
 
 
 def main(revision: str) -> int:
@@ -51,7 +52,10 @@ def main(revision: str) -> int:
                 if reason:
                     without.setdefault(reason, []).append(model)
     for reason, models in without.items():
-        print(f"note: means alone, without intervals, of {', '.join(models)}: {reason}", file=sys.stderr)
+        names = ", ".join(models[:MOST_NAMED]) + (
+            f" and {len(models) - MOST_NAMED} more" if models[MOST_NAMED:] else ""
+        )
+        print(f"note: means of metrics/ alone, without intervals, of {names}: {reason}", file=sys.stderr)
     return judge(rows, revision)
 
 

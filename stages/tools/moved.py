@@ -103,7 +103,7 @@ def _score(
     tolerances: Mapping[str, float],
 ) -> Iterator[Row]:
     """Yield the row of a score of which higher is better, unless no image moved."""
-    if any(difference):
+    if any(end != 0 and not np.isnan(end) for end in difference):
         allowed = tolerances[metric]
         yield Row(model, metric, before, after, difference, -allowed, judge(difference, allowed))
 

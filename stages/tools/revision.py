@@ -52,6 +52,8 @@ def snapshots(commit: str) -> Iterator[tuple[Snapshot, Snapshot]]:
         name = repo.config["core"].get("remote")
         config = {"core": {"remote": name}, "remote": {name: repo.config["remote"][name]}} if name else {}
         before = Snapshot(commit, DVCFileSystem(".", rev=commit, config=config), Path(folder) / "before")
+        if not before.models:
+            raise UserError(f"expected a commit with models in its dvc.lock, got {commit[:9]}, which has none")
         yield before, Snapshot("", DVCFileSystem(repo), Path(folder) / "after")
 
 

@@ -17,10 +17,11 @@ from hourglass.data.sums import SUMS, read_sums
 from hourglass.data.tables import read_table
 from hourglass.files import sha256
 from hourglass.metrics.results import Means
-from stages.paths import EVALUATED, METRICS
+from stages.paths import EVALUATED, METRICS, PREPARED
 
 STAGE = "evaluate@"
 SCORES = "val_scores.csv"
+COMPARED = (EVALUATED, METRICS, PREPARED)
 AGAIN = "make heal && dvc pull"
 TAKE = "take one side of it whole, git checkout HEAD -- <file>, then make check && dvc repro"
 
@@ -45,7 +46,7 @@ class Snapshot:
 
     @cached_property
     def models(self) -> Mapping[str, Mapping[str, str]]:
-        """The models that were evaluated: name -> path of what `evaluate` read or wrote -> hash in dvc.lock.
+        """The models that were evaluated: name -> path of the images or the scores -> its hash in dvc.lock.
 
         Raises:
             UserError: There is no pipeline, or it or its lock file is damaged.
@@ -55,7 +56,9 @@ class Snapshot:
         try:
             return {
                 stage.name.removeprefix(STAGE): {
-                    one.def_path: one.hash_info.value for one in (*stage.deps, *stage.outs) if one.hash_info
+                    one.def_path: one.hash_info.value
+                    for one in (*stage.deps, *stage.outs)
+                    if any(Path(one.def_path).is_relative_to(folder) for folder in COMPARED)
                 }
                 for stage in self.files.repo.index.stages
                 if getattr(stage, "name", "").startswith(STAGE) and all(out.hash_info for out in stage.outs)
@@ -76,7 +79,7 @@ class Snapshot:
         sums, path = self._copy(EVALUATED / model / SUMS), self._copy(EVALUATED / model / SCORES)
         try:
             if read_sums(sums.parent, AGAIN).get(SCORES) != sha256(path):
-                raise AbsentError(f"{SCORES} is damaged")
+                raise AbsentError(f"{EVALUATED / model / SCORES} is damaged: {AGAIN}")
             return read_table(path, ["index", "psnr_db"], AGAIN)
         except UserError as error:
             raise AbsentError(str(error).replace(f"{self.folder}/", "")) from None
@@ -87,7 +90,7 @@ class Snapshot:
         try:
             return read_json(path, dict[str, Means])["val"]["bytes"]
         except (UserError, KeyError):
-            raise AbsentError("files.json does not say") from None
+            raise AbsentError(f"{EVALUATED / model / 'files.json'} says no bytes") from None
 
     def _copy(self, path: Path) -> Path:
         """Return a copy of a file of the revision."""
@@ -96,6 +99,8 @@ class Snapshot:
         try:
             self.files.get_file(path.as_posix(), str(copy))
         except Exception as error:  # whatever the library of a remote raises
-            reason = "neither here nor in DVC's cache nor in a remote" if isinstance(error, OSError) else str(error)
-            raise AbsentError(reason) from None
+            reason = (
+                "not in DVC's cache, nor in a remote" if isinstance(error, OSError) else " ".join(str(error).split())
+            )
+            raise AbsentError(f"scores of the images at {self.revision[:9] or 'work tree'}: {reason}") from None
         return copy
