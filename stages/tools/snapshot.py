@@ -98,9 +98,7 @@ class Snapshot:
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.files.get_file(path.as_posix(), str(copy))
-        except Exception as error:  # whatever the library of a remote raises
-            reason = (
-                "not in DVC's cache, nor in a remote" if isinstance(error, OSError) else " ".join(str(error).split())
-            )
-            raise AbsentError(f"scores of the images at {self.revision[:9] or 'work tree'}: {reason}") from None
+        except Exception:  # whatever the library of a remote raises
+            where = f"scores of the images at {self.revision[:9] or 'work tree'}"
+            raise AbsentError(f"{where}: in neither DVC's cache nor a remote that can be read") from None
         return copy
