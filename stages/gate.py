@@ -82,7 +82,7 @@ def row_cells(row: Row) -> tuple[str, ...]:
     """Return one row of the table."""
     if row.difference is None or row.allowed is None or row.verdict == OTHER:
         return row.model, row.metric, number(row.before, ".0f"), number(row.after, ".0f"), "", "none", row.verdict
-    spec = ".1f" if row.metric == BYTES else METRICS[row.metric].format
+    spec = ".2f" if row.metric == BYTES else METRICS[row.metric].format
     signed = f"+{spec}"
     mean, low, high = row.difference
     interval = "" if np.isnan(low) else f" [{low:{signed}}, {high:{signed}}]"

@@ -17,4 +17,4 @@ class Tolerances:
 
     psnr_db: NonNegative = 0.1
     ssim: NonNegative = 0.005
-    bytes_percent: NonNegative = 2.0
+    bytes_percent: NonNegative = 10.0
