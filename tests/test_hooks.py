@@ -74,5 +74,5 @@ def test_code_that_ruff_would_change_large_files_and_two_sides_of_a_merge_are_re
     assert "large.bin (1075 KB) exceeds 1000 KB" in said
     assert "F401" in said
     assert "1 file would be reformatted" in said
-    assert 'notes.md:1: Merge conflict string "<<<<<<<" found' in said
+    assert "notes.md:1: Merge conflict string '<<<<<<<' found" in said
     hooked.ok("git", "reset", "--quiet")

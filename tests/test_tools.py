@@ -229,4 +229,7 @@ def test_lock_files_of_which_two_commits_are_mixed_are_found(ran: Project) -> No
     read["md5"] = f"{'0' * 32}.dir"
     lock.write_text(dumps_yaml(content), encoding="utf-8")
     assert findings(ran) == ["evaluate@digits-pca: read another data/trained/digits-pca than was made"]
-    assert "Running stage 'evaluate@digits-pca'" in ran.ok("dvc", "repro", "--allow-missing", "--dry")
+    # DVC's own question ends at the first such stage, for want of the data.
+    done = ran.run("dvc", "repro", "--allow-missing", "--dry")
+    assert done.returncode != 0
+    assert "failed to reproduce 'evaluate@digits-pca'" in done.stderr
