@@ -245,7 +245,7 @@ def test_a_section_that_a_merge_key_brings_is_one_line(capsys: pytest.CaptureFix
     Path("params.yaml").write_text(merged, encoding="utf-8")
     assert check.main() == 1
     assert capsys.readouterr().err == (
-        "error: params.yaml:2: unknown section 'mine'; known: downloads, datasets, models, groups, train\n"
+        "error: params.yaml:2: unknown section 'mine'; known: downloads, datasets, models, groups, train, gate\n"
     )
 
 
