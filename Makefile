@@ -27,17 +27,18 @@ $(error expected REMOTE to be one of: $(KINDS), got $(UNKNOWN); a folder and htt
 endif
 .DEFAULT_GOAL := $(if $(REMOTE),remote,help)
 
-.PHONY: remote help merging quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare plots-page clean
+.PHONY: remote help merging quickstart repro test lint check check-lock hooks add reference lock benchmark prune heal compare gate plots-page clean
 
 help:
 	@echo "make quickstart     set up, then run the pipeline on images that come with the dependencies"
 	@echo "make repro          the whole pipeline, downloads included (the same as: dvc repro); JOBS=4 for several stages"
 	@echo "                    at once, TARGETS=report@quickstart for a part of it"
 	@echo "make check          find every mistake in params.yaml, before any work"
-	@echo "make hooks          let git run that check before every commit"
+	@echo "make hooks          let git check before every commit and push: .pre-commit-config.yaml says what"
 	@echo "make add FILE=...   merge a file of entries into params.yaml, for example docs/iiitm.yaml"
 	@echo "make compare A=...  what differs between a commit and now, or B=...: scores, parameters, pictures"
 	@echo "make REMOTE=s3      set up, with DVC's plugin for S3; or ssh, webdav, gs, azure: README.md, 'Share with a team'"
+	@echo "make gate REV=...   fail if a model got worse since a commit, such as origin/main, than params.yaml allows"
 	@echo "make prune          remove what is left of models that params.yaml no longer has"
 	@echo "make heal           read all that DVC has stored, and remove what is damaged, so that it is made again"
 	@echo "make test           lint, types and tests"
@@ -61,9 +62,10 @@ repro: $(READY)
 check: $(READY)
 	@python -m stages.check && echo "params.yaml is right"
 
-hooks:
-	@git config core.hooksPath .githooks
-	@echo "git now runs .githooks/pre-commit before every commit; git config --unset core.hooksPath ends that."
+# An earlier version set core.hooksPath, with which pre-commit refuses to go on.
+hooks: $(READY)
+	@test "$$(git config --local core.hooksPath)" != .githooks || git config --local --unset core.hooksPath
+	@pre-commit install
 
 add: $(READY)
 	@test -n "$(FILE)" || { echo "expected a file of entries: make add FILE=docs/iiitm.yaml"; exit 1; }
@@ -72,6 +74,10 @@ add: $(READY)
 compare: $(READY)
 	@test -n "$(A)" || { echo "expected a commit, or two: make compare A=HEAD~1 B=HEAD"; exit 1; }
 	@python -m stages.tools.compare "$(A)" $(if $(B),"$(B)")
+
+gate: $(READY)
+	@test -n "$(REV)" || { echo "expected a commit: make gate REV=origin/main"; exit 1; }
+	@python -m stages.gate "$(REV)"
 
 # Needs npm, and only for another version of Vega: the page is in git.
 plots-page: $(READY)

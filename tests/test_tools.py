@@ -218,3 +218,18 @@ def test_stages_that_are_gone_or_never_ran_are_found(ran: Project) -> None:
     assert "dvc.lock: has train@digits-pca, which is no stage" in found
     assert "dvc.lock: lacks train@digits-tiny" in found
     assert "metrics/test/digits-pca.json: no stage makes it" in found
+
+
+def test_lock_files_of_which_two_commits_are_mixed_are_found(ran: Project) -> None:
+    lock = ran.folder / "dvc.lock"
+    content = load_yaml(str(lock))
+    (read,) = (
+        dep for dep in content["stages"]["evaluate@digits-pca"]["deps"] if dep["path"] == "data/trained/digits-pca"
+    )
+    read["md5"] = f"{'0' * 32}.dir"
+    lock.write_text(dumps_yaml(content), encoding="utf-8")
+    assert findings(ran) == ["evaluate@digits-pca: read another data/trained/digits-pca than was made"]
+    # DVC's own question ends at the first such stage, for want of the data.
+    done = ran.run("dvc", "repro", "--allow-missing", "--dry")
+    assert done.returncode != 0
+    assert "failed to reproduce 'evaluate@digits-pca'" in done.stderr

@@ -52,6 +52,7 @@ def find() -> Iterator[str]:
 
     with Repo() as repo:
         yield from orphans(repo)
+        yield from mixed(repo)
         names = {stage.addressing for stage in pipeline_stages(repo)}
         for stage, changes in repo.status().items():
             if stage in names and stage != CHECK:
@@ -81,6 +82,18 @@ def orphans(repo: Any) -> Iterator[str]:  # noqa: ANN401
     for path in (root / METRICS).rglob("*"):
         if path.is_file() and path.relative_to(root) not in outputs:
             yield f"{path.relative_to(root)}: no stage makes it"
+
+
+def mixed(repo: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield what a stage read that is not what another one made, by their hashes in the lock files.
+
+    A merge by lines leaves that behind. DVC's status compares either with the data only, which may be absent.
+    """
+    made = {out.fs_path: out.hash_info for stage in repo.index.stages for out in stage.outs if out.hash_info}
+    for stage in pipeline_stages(repo):
+        for dep in stage.deps:
+            if dep.hash_info and dep.hash_info != made.get(dep.fs_path, dep.hash_info) and not dep.exists:
+                yield f"{stage.addressing}: read another {Path(dep.fs_path).relative_to(repo.root_dir)} than was made"
 
 
 def stale(changes: list[Any]) -> Iterator[str]:

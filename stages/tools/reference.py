@@ -20,6 +20,8 @@ from hourglass.metrics.group import Group
 from hourglass.networks.base.autoencoder import Solvable
 from hourglass.networks.base.families import families, family_class
 from hourglass.training.recipe import Recipe, Settings
+from stages.tools.rules import OPTIONAL
+from stages.tools.tolerances import Tolerances
 
 SCHEMA = Path("params.schema.json")
 PAGE = Path("docs/params.md")
@@ -43,6 +45,7 @@ SECTIONS: list[Callable[..., Any]] = [
     Recipe,
     Group,
     Settings,
+    Tolerances,
 ]
 
 
@@ -75,13 +78,14 @@ def schema() -> Json:
         "models": _entries({"allOf": [{"$ref": at[Model]}, *networks]}, "Networks, and how each is trained."),
         "groups": _entries({"$ref": at[Group]}, "Models that are reported together."),
         "train": {"$ref": at[Settings]},
+        "gate": {"$ref": at[Tolerances]},
     }
     return {
         "$schema": DIALECT,
         "title": "params.yaml of Hourglass",
         "type": "object",
         "properties": sections,
-        "required": list(sections),
+        "required": [name for name in sections if name not in OPTIONAL],
         "additionalProperties": False,
         "$defs": made,
     }
@@ -133,6 +137,7 @@ def _outline() -> Iterator[tuple[int, str, Callable[..., Any]]]:
     yield 3, "`training`", Recipe
     yield 2, "`groups.<name>`", Group
     yield 2, "`train`", Settings
+    yield 2, "`gate`", Tolerances
 
 
 def _chapter(level: int, heading: str, name: str, made: Json, seen: set[str]) -> Iterator[tuple[int, str, str]]:

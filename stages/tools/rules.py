@@ -23,8 +23,10 @@ from hourglass.training.augmentation import Augmentation, why_not
 from hourglass.training.recipe import Recipe, Settings
 from stages.paths import RAW
 from stages.tools.limits import check_network
+from stages.tools.tolerances import Tolerances
 
-SECTIONS = ("downloads", "datasets", "models", "groups")  # of named entries; beside them there is `train`
+SECTIONS = ("downloads", "datasets", "models", "groups")  # of named entries; beside them there are `train` and `gate`
+OPTIONAL = ("gate",)
 MOST_PROBLEMS = 100  # that are told at once
 DATA = RAW.parent  # where all that the stages make is, but for metrics and plots
 TAKEN = "reports"  # the folder of plots/ that is not a model's
@@ -40,6 +42,8 @@ def _problems(params: Params) -> Iterator[Problem]:
     if params.value("train") is not None:
         yield from params.problems(Settings, "train")
         yield from _train(params)
+    if params.value("gate") is not None:
+        yield from params.problems(Tolerances, "gate")
     members = _members(params)
     checks: dict[str, Callable[[Params, str], Iterable[Problem]]] = {
         "downloads": _download,
@@ -87,7 +91,7 @@ def _train(params: Params) -> Iterator[Problem]:
 
 
 def _sections(params: Params) -> Iterator[Problem]:
-    known = (*SECTIONS, "train")
+    known = (*SECTIONS, "train", *OPTIONAL)
     unknown = [section for section in params.values if section not in known][:MOST_PROBLEMS]
     for section in unknown:
         line = params.problem("", section).line  # of the file, where a merge key brings the section
@@ -95,7 +99,8 @@ def _sections(params: Params) -> Iterator[Problem]:
     misspelt = [nearest(section, known) for section in unknown]
     for section in known:
         value = params.value(section)
-        if section not in misspelt and not isinstance(value, Mapping):
+        absent = section in misspelt or (section in OPTIONAL and section not in params.values)
+        if not absent and not isinstance(value, Mapping):
             yield params.problem(f"expected a section of keys, got {shown(value)}", section)
 
 
