@@ -85,8 +85,9 @@ def agent_log(job: Job) -> str:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.submit", description=main.__doc__)
-    parser.add_argument("--cpus", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")), help="CPUs it needs")
+    parser = argparse.ArgumentParser(prog="python -m stages.submit", description=__doc__)
+    threads = (os.environ.get("OMP_NUM_THREADS") or "1").partition(",")[0]  # "4,2" is OpenMP's for 4 on the first level
+    parser.add_argument("--cpus", type=int, default=threads, help="CPUs it needs; default OMP_NUM_THREADS, or 1")
     parser.add_argument("--gpus", type=int, default=0, help="NVIDIA GPUs it needs; others it does not see")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run, with its arguments")
     given = parser.parse_args()

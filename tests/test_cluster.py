@@ -181,6 +181,18 @@ def test_wrong_arguments(fresh: Project, tmp_path: Path, arguments: tuple[str, .
     assert message in errors.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("threads", "cpus"),
+    [("", "default OMP_NUM_THREADS"), ("4,2", "default OMP_NUM_THREADS"), ("x", "invalid int value: 'x'")],
+)
+def test_any_number_of_threads_is_no_traceback(fresh: Project, threads: str, cpus: str) -> None:
+    help_ = ("--help",) if threads != "x" else ("true",)
+    done = fresh.run("env", f"OMP_NUM_THREADS={threads}", sys.executable, "-m", "stages.submit", *help_)
+    assert cpus in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr
+    assert "Raises" not in done.stdout
+
+
 def test_no_server(fresh: Project, tmp_path: Path) -> None:
     status, _, errors = ended(submit(fresh, tmp_path, "true"))
     assert status == 1
