@@ -102,6 +102,8 @@ def submit_other(project: Project, cluster: Cluster, *command: str) -> "subproce
 def test_ctrl_c_before_a_worker_took_the_job(fresh: Project, cluster: Cluster) -> None:
     process = submit(fresh, cluster.folder, "--cpus", "2", "touch", "ran")  # more than the worker has
     wait_for_file(fresh.folder, "data/cluster/*/request.json")
+    assert process.stderr is not None
+    wait_for_line(process.stderr, b"waits for a worker that has what it asks for, and is free")
     process.send_signal(signal.SIGTERM)
     status, _, errors = ended(process)
     assert status == 143

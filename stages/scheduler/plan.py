@@ -82,7 +82,7 @@ def pull_run_cache() -> None:
         try:
             repo.stage_cache.pull(None)
         except RunCacheNotSupported as error:
-            logging.getLogger("dvc").error("Failed to pull run cache: %s", error)
+            logging.getLogger("dvc").error("Failed to pull run cache: %s", " ".join(str(error).split()))
 
 
 def sort_lock_files(plan: Plan) -> None:
