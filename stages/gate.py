@@ -7,6 +7,7 @@ It is no stage of dvc.yaml. Validation images alone are looked at: whether a cha
 
 import argparse
 import sys
+from textwrap import fill
 
 import numpy as np
 from tabulate import tabulate
@@ -20,7 +21,8 @@ from stages.tools.revision import note_changes, require_current, resolve, same_i
 from stages.tools.tolerances import Tolerances
 
 HEADINGS = ("model", "metric", "before", "after", "difference [95% interval]", "allowed", "verdict")
-WIDTHS = (34, 14, None, None, None, None, None)  # of names, so that a line has at most 120 columns
+COLUMNS = 120  # that a line has at most
+WIDTHS = (34, 14, None, None, None, None, None)  # of names, for that
 MOST_NAMED = 3  # models in a note
 
 
@@ -62,7 +64,7 @@ def main(revision: str) -> int:
 def print_names(what: str, names: set[str]) -> None:
     """Print the models that are at one of both revisions only: neither is worse than the other."""
     if names:
-        print(f"{what}: {', '.join(sorted(names))}")
+        print(fill(f"{what}: {', '.join(sorted(names))}", COLUMNS, break_on_hyphens=False, subsequent_indent="  "))
 
 
 def judge(rows: list[Row], revision: str) -> int:
@@ -72,10 +74,10 @@ def judge(rows: list[Row], revision: str) -> int:
         return 0
     cells = [row_cells(row) for row in rows]
     print(tabulate(cells, HEADINGS, "github", disable_numparse=True, maxcolwidths=list(WIDTHS)))
-    failing = sorted({row.model for row in rows if row.verdict in FAILING})
-    if failing:
-        print(f"error: worse than params.yaml's `gate` allows: {', '.join(failing)}", file=sys.stderr)
-    return bool(failing)
+    for verdict, what in FAILING.items():
+        if failing := sorted({row.model for row in rows if row.verdict == verdict}):
+            print(f"error: {what}: {', '.join(failing)}", file=sys.stderr)
+    return int(any(row.verdict in FAILING for row in rows))
 
 
 def row_cells(row: Row) -> tuple[str, ...]:
@@ -96,7 +98,7 @@ def number(value: float | None, spec: str) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m stages.gate", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stages.gate", description=__doc__)
     parser.add_argument("revision", help="a commit, such as origin/main")
     arguments = parser.parse_args()
     with guarded():

@@ -8,6 +8,7 @@ import argparse
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from stages.tools.cluster.server import Output, Submitted
 
 JOBS = Path("data/cluster")  # / <stage>, what its job and this side tell each other; no output of a stage
 POLL = 0.2  # seconds
+SILENCE = 3.0  # seconds without a worker after which to say so
 # What a stage, or what it starts, reads of its environment; of all else a node has its own.
 PASSED = ("DVC_", "GLOO_", "HOURGLASS_", "LC_", "MKL_", "NCCL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH")
 PASSED_NAMES = ("LANG", "LD_LIBRARY_PATH", "PATH", "VIRTUAL_ENV")
@@ -57,8 +59,13 @@ def environment() -> dict[str, str]:
 def wait(submitted: Submitted, job: Job, received: Callable[[], int]) -> int:
     """Show what the command prints until the job has ended, and return the exit status; pass on the first signal."""
     output, signum = Output(job), 0
+    silent_until: float | None = time.monotonic() + SILENCE
     while (failure := submitted.ended(POLL)) is None:
         output.show()
+        if silent_until and time.monotonic() > silent_until:
+            silent_until = None
+            if job.owner()[0] != job.submission:
+                print(f"job {submitted.id} waits for a worker that has what it asks for, and is free", file=sys.stderr)
         if not signum and (signum := received()):
             job.request(signum)
             if job.owner()[0] != job.submission:
@@ -85,8 +92,9 @@ def agent_log(job: Job) -> str:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m stages.submit", description=main.__doc__)
-    parser.add_argument("--cpus", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")), help="CPUs it needs")
+    parser = argparse.ArgumentParser(prog="python -m stages.submit", description=__doc__)
+    threads = (os.environ.get("OMP_NUM_THREADS") or "1").partition(",")[0]  # "4,2" is OpenMP's for 4 on the first level
+    parser.add_argument("--cpus", type=int, default=threads, help="CPUs it needs; default OMP_NUM_THREADS, or 1")
     parser.add_argument("--gpus", type=int, default=0, help="NVIDIA GPUs it needs; others it does not see")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run, with its arguments")
     given = parser.parse_args()

@@ -62,7 +62,7 @@ class Small(Project):
     def locked(self, file: str = "dvc.lock") -> list[str]:
         """Return the stages that a lock file has, in its order."""
         path = self.folder / file
-        return list(load_yaml(str(path))["stages"]) if path.exists() else []
+        return list((load_yaml(str(path)) or {}).get("stages", {})) if path.exists() else []  # {} while it is written
 
     def rwlock(self) -> object:
         """Return what DVC takes for busy."""

@@ -102,6 +102,8 @@ def submit_other(project: Project, cluster: Cluster, *command: str) -> "subproce
 def test_ctrl_c_before_a_worker_took_the_job(fresh: Project, cluster: Cluster) -> None:
     process = submit(fresh, cluster.folder, "--cpus", "2", "touch", "ran")  # more than the worker has
     wait_for_file(fresh.folder, "data/cluster/*/request.json")
+    assert process.stderr is not None
+    wait_for_line(process.stderr, b"waits for a worker that has what it asks for, and is free")
     process.send_signal(signal.SIGTERM)
     status, _, errors = ended(process)
     assert status == 143
@@ -179,6 +181,18 @@ def test_wrong_arguments(fresh: Project, tmp_path: Path, arguments: tuple[str, .
     status, _, errors = ended(submit(fresh, tmp_path, *arguments))
     assert status == 2
     assert message in errors.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("threads", "cpus"),
+    [("", "default OMP_NUM_THREADS"), ("4,2", "default OMP_NUM_THREADS"), ("x", "invalid int value: 'x'")],
+)
+def test_any_number_of_threads_is_no_traceback(fresh: Project, threads: str, cpus: str) -> None:
+    help_ = ("--help",) if threads != "x" else ("true",)
+    done = fresh.run("env", f"OMP_NUM_THREADS={threads}", sys.executable, "-m", "stages.submit", *help_)
+    assert cpus in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr
+    assert "Raises" not in done.stdout
 
 
 def test_no_server(fresh: Project, tmp_path: Path) -> None:

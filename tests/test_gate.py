@@ -1,6 +1,8 @@
 """The gate: a model that got worse than params.yaml allows is told from one that did not."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hourglass.console.errors import UserError
 from stages import gate
 from stages.tools.moved import judge
 
-from .conftest import Project, copy_of
+from .conftest import ROOT, Project, copy_of
 
 MODEL = "digits-dense"
 EVALUATE = f"evaluate@{MODEL}"
@@ -128,9 +130,24 @@ def test_other_images_fail(
     project.repro(EVALUATE)
     monkeypatch.chdir(project.folder)
     assert gate.main("HEAD") == 1
-    found = rows(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    found = rows(captured.out)
+    assert captured.err.endswith(f"error: scored on other images than at that revision: {MODEL}\n")
     assert found.keys() == {"val split_id", "test split_id"}
     assert {row[-1] for row in found.values()} == {"other images"}
+
+
+def test_many_names_and_help_are_no_wider_than_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    gate.print_names("new", {f"digits-{number}" for number in range(50)})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 120
+    assert " ".join(lines).count("digits-") == 50
+    gate_help = subprocess.run(
+        [sys.executable, "-m", "stages.gate", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "git revision, image by image" in " ".join(gate_help.stdout.split())
+    assert "Raises" not in gate_help.stdout
 
 
 def test_what_was_not_run_again_is_refused(worsened: Project) -> None:

@@ -62,6 +62,7 @@ def test_a_signal_stops_the_stages_and_keeps_what_has_ended(small: Small, sent: 
         scheduler.send_signal(sent)
         output, _ = scheduler.communicate(timeout=60)
     assert scheduler.returncode == status
+    assert "stopping saves; Ctrl-C again kills" in output
     assert "\nsaves: stopped (" in output
     assert "run the same command again" in output.splitlines()[-1]
     assert (small.folder / "data/saved").exists()
@@ -143,7 +144,12 @@ def put_a_conflict_there(project: Small) -> None:
     ("spoil", "arguments", "message"),
     [
         (put_a_conflict_there, (), "'dvc.lock', YAML file structure is corrupted: if two sides of a merge are in it"),
-        (lambda _: None, ("nowhere",), "got: Stage 'nowhere' not found inside 'dvc.yaml' file\n"),
+        (
+            lambda _: None,
+            ("nowhere",),
+            "error: expected a stage, a group of stages or a dvc.yaml as target, "
+            "got: Stage 'nowhere' not found inside 'dvc.yaml' file\n",
+        ),
     ],
     ids=["conflict", "target"],
 )

@@ -31,11 +31,14 @@ def opened() -> Iterator[Any]:
     """Yield DVC's repository, locked; what it cannot read is one line."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo, lock_repo
+    from dvc.stage.exceptions import StageNotFound
 
     logging.getLogger("dvc").setLevel(logging.ERROR)  # what it warns of, the workers say
     try:
         with Repo() as repo, lock_repo(repo):
             yield repo
+    except StageNotFound as error:
+        raise UserError(f"expected a stage, a group of stages or a dvc.yaml as target, got: {error}") from None
     except (DvcException, RecursionError) as error:
         advice = ""
         if ".lock" in str(error):
@@ -79,7 +82,7 @@ def pull_run_cache() -> None:
         try:
             repo.stage_cache.pull(None)
         except RunCacheNotSupported as error:
-            logging.getLogger("dvc").error("Failed to pull run cache: %s", error)
+            logging.getLogger("dvc").error("Failed to pull run cache: %s", " ".join(str(error).split()))
 
 
 def sort_lock_files(plan: Plan) -> None:

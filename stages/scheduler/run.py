@@ -72,7 +72,8 @@ def run_plan(plan: Plan, pool: Pool, received: Callable[[], int]) -> Outcome:
 
 def _stop(pool: Pool, signum: int) -> int:
     if signum:
-        print(f"stopping {len(pool.busy)} stages; Ctrl-C again kills them", file=sys.stderr)
+        names = ", ".join(worker.name for worker in pool.busy)
+        print(f"stopping {names or 'before any stage runs'}; Ctrl-C again kills what runs", file=sys.stderr)
         pool.stop(signum)
     return signum
 

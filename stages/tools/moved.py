@@ -15,7 +15,10 @@ from stages.tools.snapshot import AbsentError, Snapshot
 
 Verdict = Literal["worse", "uncertain", "allowed", "better", "other images"]
 OTHER: Verdict = "other images"
-FAILING: tuple[Verdict, ...] = ("worse", OTHER)
+FAILING: Mapping[Verdict, str] = {
+    "worse": "worse than params.yaml's `gate` allows",
+    OTHER: "scored on other images than at that revision",
+}
 SCORES = ("psnr_db", "ssim")  # higher is better
 BYTES = "bytes"
 
