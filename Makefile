@@ -19,7 +19,7 @@ PEERS := .venv-benchmarks/.ready
 # that a clone of a shared project has the plugin from its first command on, and a new .venv has it again.
 KINDS := s3 ssh webdav gs azure
 CONFIGS := $(wildcard .dvc/config .dvc/config.local)
-CONFIGURED := $(shell sed -nE 's/^ *url *= *(s3|ssh|webdav|gs|azure)s?:.*/\1/p' $(CONFIGS))
+CONFIGURED := $(shell sed -nE 's/^ *url *= *(s3|ssh|webdav|gs|azure)s?:.*/\1/p' $(CONFIGS) </dev/null)
 PLUGINS := $(patsubst %,.venv/.remote-%,$(sort $(REMOTE) $(CONFIGURED)))
 UNKNOWN := $(filter-out $(KINDS),$(REMOTE))
 ifneq ($(UNKNOWN),)
