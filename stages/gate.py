@@ -51,7 +51,7 @@ def main(revision: str) -> int:
             if now[model] != before.models[model]:
                 found, reason = moved(model, before, after, tolerances)
                 rows += found
-                if reason:
+                if reason and found:
                     without.setdefault(reason, []).append(model)
     for reason, models in without.items():
         names = ", ".join(models[:MOST_NAMED]) + (

@@ -93,7 +93,7 @@ def at(revision: str) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m stages.tools.compare", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m stages.tools.compare", description=__doc__)
     parser.add_argument("before", help="a commit")
     parser.add_argument("after", nargs="?", default="", help="another one; without it, the files as they are")
     arguments = parser.parse_args()
