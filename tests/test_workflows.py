@@ -77,3 +77,9 @@ def test_ci_is_on_every_python_that_the_project_is_for() -> None:
     matrix = load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]
     assert matrix["python"] == ["3.11", "3.12", "3.13"]
     assert {name.partition("-")[0] for name in matrix["os"]} == {"ubuntu", "macos"}
+
+
+def test_another_label_neither_ends_a_run_nor_starts_one() -> None:
+    workflow = load(ROOT / ".github/workflows/report.yml")
+    assert "github.event.label.name != 'report' && github.run_id" in workflow["concurrency"]["group"]
+    assert "github.event.label.name == 'report'" in workflow["jobs"]["results"]["if"]
