@@ -43,7 +43,7 @@ def test_from_training_to_a_model_in_use_elsewhere(project: Project, tmp_path: P
     project.ok("dvc", "remote", "add", "--default", "--local", "storage", str(tmp_path / "storage"))
     project.ok("dvc", "push", "data/models/digits-dense")
     project.ok("git", "remote", "add", "origin", URL)
-    get, install, *use = block("dvc get")
+    get, install, *use = block("dvc get https://host/team/hourglass data")
     assert install.startswith("pip install")  # tests/test_packaging.py installs it, and uses it without DVC
     shell(get.replace(URL, str(project.folder)), elsewhere)
     said = "".join(

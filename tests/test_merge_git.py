@@ -180,7 +180,9 @@ def test_an_archive_in_another_repository_leaves_it_alone(repository: Project, t
             before = (outer / ".git/config").read_bytes()
         archive = outer / f"archive-{is_repository}"
         shutil.copytree(repository.folder, archive, ignore=shutil.ignore_patterns(".git"))
-        done = subprocess.run(["make", "merging"], cwd=archive, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["make", "--no-print-directory", "merging"], cwd=archive, capture_output=True, text=True, check=True
+        )
         assert done.stdout + done.stderr == ""
     assert (outer / ".git/config").read_bytes() == before
     assert not (outer / ".git/info/attributes").exists()

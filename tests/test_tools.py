@@ -205,6 +205,7 @@ def test_metrics_that_changed_since_are_found(ran: Project) -> None:
     (ran.folder / "metrics/val/gone.json").touch()
     assert findings(ran) == [
         "evaluate@digits-pca: changed outs: metrics/test/digits-pca.json (modified)",
+        "groups/dvc.yaml:quickstart: changed deps: metrics/test/digits-pca.json (modified)",
         "metrics/val/gone.json: no stage makes it",
     ]
 
