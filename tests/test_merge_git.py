@@ -36,6 +36,7 @@ def repository(tmp_path: Path) -> Project:
     interpreter.parent.mkdir(parents=True)
     interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     interpreter.chmod(0o755)
+    interpreter.with_name("python3").symlink_to("python")
     (project.folder / ".gitignore").write_text(".venv\n__pycache__\n", encoding="utf-8")
     git(project.folder, "init", "--quiet", "--initial-branch", "base")
     commit(project.folder, LOCK, {"a": 0, "b": 0, "c": 0})
