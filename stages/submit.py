@@ -21,6 +21,7 @@ from stages.tools.cluster.server import Output, Submitted
 
 JOBS = Path("data/cluster")  # / <stage>, what its job and this side tell each other; no output of a stage
 POLL = 0.2  # seconds
+LONGEST = 100  # characters of what a lock, a folder and a job are named after: a command by hand may be longer
 SILENCE = 3.0  # seconds without a worker after which to say so
 # What a stage, or what it starts, reads of its environment; of all else a node has its own.
 PASSED = ("DVC_", "GLOO_", "HOURGLASS_", "LC_", "MKL_", "NCCL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH")
@@ -37,6 +38,7 @@ def main(command: list[str], cpus: int, gpus: int) -> int:
     if importlib.util.find_spec("hyperqueue") is None:
         raise UserError("expected the package hyperqueue, got none: uv pip install hyperqueue")
     work = os.environ.get("DVC_STAGE", " ".join(command)).rpartition(":")[2]  # from a subfolder: ../dvc.yaml:train@...
+    work = work[:LONGEST]
     server = Path(os.environ.get("HQ_SERVER_DIR", Path.home() / ".hq-server")).absolute()
     resources = {"cpus": cpus} | ({"gpus/nvidia": gpus} if gpus else {})
     with only_process(LOCKS, f"submit {work}"), deferred_signals() as received:

@@ -83,8 +83,7 @@ class Job:
 
 def new_job(jobs: Path, work: str) -> Job:
     """Return a new submission of `work`, the name of a stage, and make it the one that counts."""
-    # A command by hand may be longer than the name of a file.
-    folder = jobs.absolute() / re.sub(r"[^\w.-]", "-", work)[:100]
+    folder = jobs.absolute() / re.sub(r"[^\w.-]", "-", work)
     folder.mkdir(parents=True, exist_ok=True)
     job = Job(folder, os.urandom(4).hex())
     job.clear(others=True)
