@@ -26,6 +26,12 @@ LEFT_OUT = ("dvc.lock", "groups/dvc.lock", "groups/dvc.yaml", "metrics", "params
 needs_mirror = pytest.mark.skipif(not DATASETS, reason="HOURGLASS_MIRROR does not name a folder with the real data")
 
 
+def environment(mirror: str = "") -> dict[str, str]:
+    """Return the variables of a command that runs with this interpreter's tools first on the PATH."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "HOURGLASS_MIRROR": mirror}
+
+
 @dataclass(frozen=True)
 class Project:
     """A checkout of the project with a git history and a DVC cache of its own."""
@@ -34,10 +40,8 @@ class Project:
 
     def run(self, *command: str, mirror: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command in it, with this interpreter's tools first on the PATH and no mirror unless given."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PATH": path, "HOURGLASS_MIRROR": mirror}
         return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+            command, cwd=self.folder, env=environment(mirror), capture_output=True, text=True, timeout=600, check=False
         )
 
     def ok(self, *command: str, mirror: str = "") -> str:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from dvc.utils.serialize import dumps_yaml, load_yaml
 
 from stages.scheduler.plan import Plan, make_plan
 
-from .conftest import ROOT, Project
+from .conftest import ROOT, Project, environment
 
 PARALLEL = ("python", "-m", "stages.parallel")
 OPTIONS = {"force": False, "pull": False, "allow_missing": False}
@@ -37,11 +36,10 @@ class Small(Project):
     @contextmanager
     def started(self, *arguments: str) -> Iterator[psutil.Popen]:
         """Start the scheduler, and kill it in the end if it is still there."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with psutil.Popen(
             [*PARALLEL, *arguments],
             cwd=self.folder,
-            env=os.environ | {"PATH": path},
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
