@@ -7,7 +7,7 @@ interval of the difference, image by image, excludes zero; of an image codec, wh
 from collections.abc import Iterator
 from itertools import groupby
 
-from hourglass.metrics.results import CLEAR, FEW, Facts, Versus
+from hourglass.metrics.results import FEW, Facts, Versus, better_codecs
 from hourglass.metrics.table import LOSSLESS, Result
 
 CHOOSES = "psnr_db"
@@ -71,7 +71,7 @@ def _against_files(facts: Facts) -> str:
         return f"{start}; {' and '.join(lossless)} {'lose' if lossless[1:] else 'loses'} nothing in as many: use that."
     listed = ", ".join(f"{codec} {value:.1f} dB" for codec, value in reached.items())
     first = max(reached, key=lambda codec: (reached[codec], codec))
-    verdict = f": {first} is better" if reached[first] - facts.coded.psnr_db >= CLEAR else ""
+    verdict = f": {first} is better" if first in better_codecs(reached, facts.coded.psnr_db) else ""
     return f"{start}; at as many bytes {listed}{verdict}."
 
 

@@ -6,7 +6,7 @@ from itertools import compress
 from typing import Any, NamedTuple
 
 from hourglass.groups.names import twin_title
-from hourglass.metrics.results import BASELINE, CLEAR, FEW
+from hourglass.metrics.results import BASELINE, FEW, better_codecs
 from hourglass.natural import natural_key
 from hourglass.page.gathered import Facts, Gathered
 from hourglass.page.words import MISSING, heading, number, score, signed, size
@@ -114,7 +114,7 @@ def verdict(facts: Facts) -> tuple[str, str]:
         better.append("PCA")
     elif versus:
         good = "better than PCA" if versus["low"] > 0 else "not told apart from PCA"
-    better += [name for name, value in facts["same_bytes"].items() if value - facts["coded"]["psnr_db"] >= CLEAR]
+    better += better_codecs(facts["same_bytes"], facts["coded"]["psnr_db"])
     *first, last = better or [""]
     if not first:
         return good, f"{last} is better" if last else ""
