@@ -111,7 +111,7 @@ BOMBS: dict[str, tuple[bytes, str]] = {
 def test_a_tar_that_invents(tmp_path: Path, kind: str, name: str) -> None:
     content, said = BOMBS[kind]
     message = refusal(tmp_path, name, gzip.compress(content, 1) if name.endswith("gz") else content)
-    assert said in message or (kind == "huge" and "damaged" in message)
+    assert said in message or (kind in ("huge", "sparse map") and "damaged" in message)  # as versions of Python differ
 
 
 def test_many_members_without_content(tmp_path: Path) -> None:
@@ -189,12 +189,16 @@ def test_methods_that_unpack_without_bounds(tmp_path: Path) -> None:
         )
 
 
+# Newer versions of Python look whether an entry ends before the next thing in the file begins (CPython's issue 109858).
+OVERLAP_IS_REFUSED = hasattr(zipfile.ZipInfo("x"), "_end_offset")
+
+
 @pytest.mark.parametrize("at", [10, 12, 16, 20, 24, 42])  # of an entry: method, time, CRC, sizes, offset
 def test_a_zip_that_lies(tmp_path: Path, at: int) -> None:
     data = make_zip(tmp_path / "good.zip", {"one.png": b"1" * 1000}).read_bytes()
     entry = data.rindex(b"PK\1\2")
     (tmp_path / "images.zip").write_bytes(data[: entry + at] + b"\x0c\x0c" + data[entry + at + 2 :])
-    if at in (10, 16, 42):
+    if at in (10, 16, 42) or (at == 20 and OVERLAP_IS_REFUSED):
         with pytest.raises(UserError, match=r"damaged|stored or deflated"):
             unpack(tmp_path / "images.zip", tmp_path / "out")
     else:  # what the checksum is of is there

@@ -262,9 +262,11 @@ def test_light_and_dark_by_hand(browser: Browser, folder: Path) -> None:
 
 def test_charts_on_paper_have_no_empty_space(page: Page) -> None:
     page.emulate_media(media="print")
-    wide, high = page.locator(".dataset:not([hidden]) .plot svg").first.evaluate(
-        """svg => {
-            svg.closest(".chart").style.width = "500px";  // measured before the script can draw again
+    # Of the chart, as its drawing may be another one by the time that a second call reaches it.
+    wide, high = page.locator(".dataset:not([hidden]) .chart:has(.plot svg)").first.evaluate(
+        """chart => {
+            chart.style.width = "500px";  // measured before the script can draw again
+            const svg = chart.querySelector(".plot svg");
             const box = svg.getBoundingClientRect();
             return [box.width / svg.viewBox.baseVal.width, box.height / svg.viewBox.baseVal.height];
         }"""
@@ -314,5 +316,13 @@ def test_no_two_ticks_have_one_label(browser: Browser, values: str, labels: list
 
 
 def test_the_first_paint_is_soon(page: Page) -> None:
-    painted = page.wait_for_function("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
-    assert painted.json_value() < 1500  # ms
+    painted = page.evaluate(
+        """() => new Promise((resolve) => {
+            const observer = new PerformanceObserver((list) => {
+                const [entry] = list.getEntriesByName("first-contentful-paint");
+                if (entry) resolve(entry.startTime);
+            });
+            observer.observe({ type: "paint", buffered: true });
+        })"""
+    )
+    assert painted < 1500  # ms

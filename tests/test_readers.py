@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import hashlib
+import inspect
 import struct
 from pathlib import Path
 
@@ -447,9 +448,10 @@ def test_olivetti_faces_are_upright_and_of_the_right_pixels() -> None:
 @pytest.mark.parametrize("name", readers())
 def test_the_options_of_every_reader_are_explained(name: str) -> None:
     read = reader(name)
-    assert read.__doc__ is not None
+    docstring = inspect.getdoc(read)
+    assert docstring is not None
     for key in section(read).model_fields:
-        assert f"        {key}: " in read.__doc__, f"{name} does not explain {key}"
+        assert f"\n    {key}: " in docstring, f"{name} does not explain {key}"
 
 
 READER = '''

@@ -19,6 +19,7 @@ from dvc.utils.serialize import dumps_yaml
 from tests.conftest import ROOT
 
 ENTRIES = (10, 100, 1000)  # of one dvc.lock
+FILES = 30  # folders with a dvc.lock each, of as many entries as the second of those
 DEPENDENCIES = 25  # of a stage, about as many as `evaluate` has
 SLEEP = 4  # seconds
 STAGES = 8
@@ -28,11 +29,16 @@ SLOTS = (8, 64, 512)
 JOBS = (1, 2, 4, 8)
 
 
-def make_project(folder: Path, count: int, command: str) -> None:
-    """Make a project of `count` stages, whose lock file has an entry for each, and none of them right."""
-    (folder / ".dvc").mkdir(parents=True)
+def make_project(folder: Path) -> None:
+    """Make a project without stages."""
+    (folder / ".dvc").mkdir()
     (folder / ".dvc/config").write_text("[core]\n    analytics = false\n", encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+
+
+def make_stages(folder: Path, count: int, command: str) -> None:
+    """Make a `dvc.yaml` of `count` stages in a folder, whose lock file has an entry for each, and none of them right."""
+    folder.mkdir(exist_ok=True)
     deps = [f"code{index:02}.py" for index in range(DEPENDENCIES)]
     for dep in deps:
         (folder / dep).write_text(dep, encoding="utf-8")
@@ -61,17 +67,19 @@ def make_project(folder: Path, count: int, command: str) -> None:
     (folder / "dvc.lock").write_text("schema: '2.0'\nstages:\n" + "".join(lines), encoding="utf-8")
 
 
-def cost(count: int) -> float:
-    """Return the seconds of CPU that DVC takes for one stage where a lock file has so many entries."""
+def cost(count: int, files: int = 1) -> float:
+    """Return the seconds of CPU that DVC takes for one stage where each of so many lock files has so many entries."""
     from dvc.repo import Repo
 
     with tempfile.TemporaryDirectory() as top, contextlib.chdir(top):
-        make_project(Path(top), count, "true")
+        make_project(Path(top))
+        for index in range(files):
+            make_stages(Path(top) / f"part{index}", count, "true")
         logging.getLogger("dvc").setLevel(logging.WARNING)
         with Repo() as repo:
-            repo.reproduce("s@m0000", single_item=True)  # what is read once only
+            repo.reproduce("part0/dvc.yaml:s@m0000", single_item=True)  # what is read once only
             before = time.process_time()
-            repo.reproduce("s@m0001", single_item=True)
+            repo.reproduce("part0/dvc.yaml:s@m0001", single_item=True)
             return time.process_time() - before
 
 
@@ -118,8 +126,15 @@ def sleepers() -> None:
     commands = {"dvc repro": ("dvc", "repro")} | {f"--jobs {jobs}": (*parallel, str(jobs)) for jobs in JOBS}
     for name, command in commands.items():
         with tempfile.TemporaryDirectory() as top:
-            make_project(Path(top), STAGES, f"sleep {SLEEP}")
+            make_project(Path(top))
+            make_stages(Path(top), STAGES, f"sleep {SLEEP}")
             print(f"| `{name}` | {timed(Path(top), *command):.1f} | {timed(Path(top), *command):.1f} |", flush=True)
+
+
+def row(files: str, entries: str, seconds: float) -> str:
+    """Return a line of the second table, of a stage for which DVC takes so many seconds."""
+    simulated = " | ".join(f"{makespan(slots, seconds):.1f}" for slots in SLOTS)
+    return f"| {files} | {entries} | {seconds:.2f} | {simulated} |"
 
 
 def main(counts: Sequence[int]) -> None:
@@ -128,12 +143,12 @@ def main(counts: Sequence[int]) -> None:
     sleepers()
     hours = ", ".join(f"{slots} slots" for slots in SLOTS)
     print(f"\n{MODELS} models of {', '.join(f'{step:g}' for step in STEPS)} s, simulated: hours with {hours}\n")
-    print(f"| entries in a lock file | DVC's CPU s a stage | {' | '.join(map(str, SLOTS))} |")
-    print("|---:" * (2 + len(SLOTS)) + "|", flush=True)
-    for count in (0, *counts):
-        seconds = cost(count) if count else 0.0
-        simulated = " | ".join(f"{makespan(slots, seconds):.1f}" for slots in SLOTS)
-        print(f"| {count or 'no DVC'} | {seconds:.2f} | {simulated} |", flush=True)
+    print(f"| lock files | entries in each | DVC's CPU s a stage | {' | '.join(map(str, SLOTS))} |")
+    print("|---:" * (3 + len(SLOTS)) + "|", flush=True)
+    print(row("without DVC", "", 0.0), flush=True)
+    for count in counts:
+        print(row("1", str(count), cost(count)), flush=True)
+    print(row(str(FILES), str(ENTRIES[1]), cost(ENTRIES[1], FILES)), flush=True)
 
 
 if __name__ == "__main__":
