@@ -42,7 +42,7 @@ MODEL = {
     },
     "training": {
         "epochs": 12,
-        "batch_size": 64,
+        "batch_size": 160,
         "learning_rate": 0.03,
         "schedule": {"name": "plateau", "patience": 1},
         "augment": {"flip": True, "shift": 1},
