@@ -90,8 +90,9 @@ heal: $(READY)
 	@python -m stages.tools.heal
 
 # Threads that have nothing to do sleep: by default they spin, and where others run too keep those from computing.
+# Three processes keep 2 cores busy, as tests also wait for disks, locks and servers.
 test: lint $(BROWSER) $(SERVERS)
-	@OMP_WAIT_POLICY=passive python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@OMP_WAIT_POLICY=passive python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	@ruff check .

@@ -18,7 +18,8 @@ GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(python|yaml)\n# (\S+?)(?:: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TESTS = ("families", "trainer", "losses", "readers")  # where the examples are tested, beside two of the next
 LISTS = ("check", "metrics", "report", "figures")  # tests that see what there is, and must not mind that there is more
-SLOW = ("large", "classes", "gray", "color", "command")  # figures of other images than the rest; a clone of the project
+# Figures of other images than the rest, and a clone of the project: slow, and no more is there to see.
+SLOW = ("large-", "classes-", "gray-", "color-", "command")
 OF_THE_EXAMPLES = "(linear or sgd or mae or cifar or is_tested) and not never"
 OF_LISTS = f"({' or '.join(f'test_{name}.py' for name in LISTS)}) and not ({' or '.join(('dvc', 'yaml', *SLOW))})"
 

@@ -16,7 +16,8 @@ def hooked(cloned: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
     project = copy_of(cloned, tmp_path_factory.mktemp("hooked") / "project")
     project.ok("git", "config", "core.hooksPath", ".githooks")
     (project.folder / ".venv").mkdir()
-    (project.folder / ".venv/.ready").touch()  # the environment of these tests is the one that is active
+    for name in (".base", ".ready"):  # set up: the environment of these tests is the one that is active
+        (project.folder / ".venv" / name).touch()
     project.ok("make", "hooks")
     return project
 
