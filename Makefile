@@ -89,10 +89,10 @@ prune: $(READY)
 heal: $(READY)
 	@python -m stages.tools.heal
 
-# Threads that have nothing to do sleep: by default they spin, and where others run too keep those from computing.
-# Three processes keep 2 cores busy, as tests also wait for disks, locks and servers.
+# Three processes keep 2 cores busy, as tests also wait for disks, locks and servers. Each computes with one thread; where a
+# test takes more, those that have nothing to do sleep: by default they spin, and keep others from computing.
 test: lint $(BROWSER) $(SERVERS)
-	@OMP_WAIT_POLICY=passive python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	@ruff check .
