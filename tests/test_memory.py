@@ -132,13 +132,14 @@ def test_memory_that_is_too_little_is_one_line(
         f"import hourglass.console.command as c, stages.{stage} as s, psutil, resource, sys;"
         f"limit = psutil.Process().memory_info().data + {300 * MEBIBYTE};"
         "resource.setrlimit(resource.RLIMIT_DATA, (limit, limit));"
-        f"sys.argv = ['{stage}', '{model}']; c.run(s.main)"
+        f"print(limit, flush=True); sys.argv = ['{stage}', '{model}']; c.run(s.main)"
     )
     done = project.run("python", "-c", script)
     assert done.returncode == 1, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith(f"{model}:")]  # of the progress bar
+    gigabytes = int(done.stdout.split()[0]) / 1e9
     assert re.fullmatch(
-        rf"error: expected {what} to fit into the memory of CPU \([01]\.\d+ GB for this process\), "
+        rf"error: expected {what} to fit into the memory of CPU \({gigabytes:.3g} GB for this process\), "
         rf"got: out of memory: {re.escape(advice)}.*",
         line,
     )
