@@ -94,7 +94,7 @@ BOMBS: dict[str, tuple[bytes, str]] = {
     "negative pax header": (header("x", tarfile.XHDTYPE, -1024) + TWO + END, "damaged"),
     "sparse": (header("x.png", tarfile.GNUTYPE_SPARSE, 0) + TWO + END, "sparse"),
     "sparse map": (
-        member("x", b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n26 GNU.sparse.name=x.png\n", tarfile.XHDTYPE)
+        member("x", b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n25 GNU.sparse.name=x.png\n", tarfile.XHDTYPE)
         + member("x.png", b"99999999999\n" + b"1\n" * (1 << 20))
         + END,
         "headers of at most",
@@ -111,7 +111,7 @@ BOMBS: dict[str, tuple[bytes, str]] = {
 def test_a_tar_that_invents(tmp_path: Path, kind: str, name: str) -> None:
     content, said = BOMBS[kind]
     message = refusal(tmp_path, name, gzip.compress(content, 1) if name.endswith("gz") else content)
-    assert said in message or (kind in ("huge", "sparse map") and "damaged" in message)  # as versions of Python differ
+    assert said in message
 
 
 def test_many_members_without_content(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from .small import PARALLEL, Small, begin, log, made, plan_of, small_project, st
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value")  # DVC's, within this process
 
 
-# a waits for all others that do not depend on it, and d for a and b: they end in another order than they are named.
+# a ends only after d, which is named last and needs b: were one to run after another, a would wait forever.
 DIAMOND = {
-    "a": stage("sleep 1.5; echo a > a.out", "a.out"),
+    "a": stage("until test -e d.out; do sleep 0.05; done; echo a > a.out", "a.out"),
     "b": stage("echo b > b.out", "b.out"),
     "c": stage("cat a.out b.out > c.out", "c.out", "a.out", "b.out"),
     "d": stage("cat b.out b.out > d.out", "d.out", "b.out"),
@@ -34,13 +34,14 @@ def test_the_same_lock_to_the_byte_as_one_after_another(small: Small, tmp_path: 
     for project in (serial, small):
         project.write(GROUPS, "groups/dvc.yaml")
         begin(project, DIAMOND)
+    (serial.folder / "d.out").touch()  # a waits for it, and d removes it before it runs
     serial.repro()
     done = small.parallel("--jobs", "2")
     assert (done.returncode, done.stderr) == (0, "")
     started = log(small)
     assert sorted(started) == sorted(["a", "b", "c", "d", "e", "groups/dvc.yaml:x"])  # DVC_STAGE, each once
     assert log(serial).index("c") < log(serial).index("d")
-    assert started.index("d") < started.index("c")  # d ran beside a, for which c waits
+    assert started.index("d") < started.index("c")  # c needs a
     for file in ("dvc.lock", "groups/dvc.lock", "c.out", "e.out"):
         assert (small.folder / file).read_bytes() == (serial.folder / file).read_bytes(), file
     for project in (serial, small):
