@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import struct
 import tarfile
 import zipfile
@@ -130,9 +131,13 @@ def mat_structure(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (mat_nested, "expected a MATLAB file up to version 7, got a damaged one, which SciPy crashes on"),
+        # Since Python 3.14 a full stack is an exception.
+        (
+            mat_nested,
+            "expected a MATLAB file up to version 7, got(: Stack overflow .*| a damaged one, which .* crashes on)",
+        ),
         (mat_huge, "expected a variable that fits into 3 GiB of memory, got more"),
-        (mat_new, "expected a MATLAB file up to version 7, got version 7.3: save it with -v7"),
+        (mat_new, r"expected a MATLAB file up to version 7, got version 7\.3: save it with -v7"),
         (mat_structure, "expected numbers as 'faces', got a structure, cells or a sparse matrix"),
     ],
 )
@@ -140,7 +145,7 @@ def test_what_kills_scipy_is_one_line(tmp_path: Path, write: Callable[[Path], No
     write(tmp_path / "images.mat")
     with pytest.raises(UserError) as refused:
         matlab.read(tmp_path, TARGET, variable="faces")
-    assert str(refused.value) == f"{tmp_path / 'images.mat'}: {message}"
+    assert re.fullmatch(f"{re.escape(str(tmp_path / 'images.mat'))}: {message}", str(refused.value))
 
 
 @pytest.mark.parametrize(("version", "compressed"), [("4", False), ("5", False), ("5", True)])
@@ -261,7 +266,7 @@ def test_shards_that_describe_themselves_without_an_end(tmp_path: Path) -> None:
     for suffix in (".cls", ".json"):
         with pytest.raises(UserError, match=rf"expected at most 1,048,576 bytes in 1{suffix}, got more"):
             webdataset.read(shard(path, {"1.png": photo(), f"1{suffix}": bytes(1 << 21)}), TARGET)
-    with pytest.raises(UserError, match=r"expected 1\.json to be JSON, got: maximum recursion"):
+    with pytest.raises(UserError, match=r"expected 1\.json to be JSON, got: (maximum recursion|Stack overflow)"):
         webdataset.read(shard(path, {"1.png": photo(), "1.json": b"[" * 100_000}), TARGET)
     huge = tarfile.TarInfo("1.png")
     huge.size = 50 << 30

@@ -1,12 +1,15 @@
 """The progress bar of every stage."""
 
 import sys
+import threading
 from typing import Never
 
 from tqdm import tqdm
 
 # No thread that watches over slow bars: where memory runs out, Python waits for ever for one that could not start.
 tqdm.monitor_interval = 0
+# Bars of one process need no lock between processes, which Python 3.14 reports as leaked if a signal ends the process.
+tqdm.set_lock(threading.RLock())
 
 
 def progress(total: int, what: str, unit: str, done: int = 0, hidden: bool = False) -> "tqdm[Never]":

@@ -103,11 +103,18 @@ class Samples(Sequence[EncodedImage]):
 class Headers(io.BufferedReader):
     """A shard of which only headers are read: one that is no header, but a bomb, raises tarfile.ReadError."""
 
+    left = MAX_TEXT  # bytes that the header of this member may still have; tarfile reads it in one piece or in many
+
     def read(self, size: int | None = -1, /) -> bytes:
         """Read `size` bytes."""
-        if size is None or not 0 <= size <= MAX_TEXT:
+        if size is None or not 0 <= size <= self.left:
             raise tarfile.ReadError(f"a header of more than {MAX_TEXT:,} bytes")
+        self.left -= size
         return super().read(size)
+
+    def begin(self) -> None:
+        """Go on to the header of another member."""
+        self.left = MAX_TEXT
 
 
 def _find(folder: Path) -> list[Path]:
@@ -152,9 +159,14 @@ def _members(path: Path) -> tuple[tuple[int, int], dict[str, dict[str, tuple[int
     """Return the state of a shard, and for each key where its members are: offset and size in bytes, by suffixes."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
     try:
-        with regular(path).open("rb", buffering=0) as file, tarfile.open(fileobj=Headers(file), mode="r:") as opened:
+        with (
+            regular(path).open("rb", buffering=0) as file,
+            Headers(file) as headers,
+            tarfile.open(fileobj=headers, mode="r:") as opened,
+        ):
             state = state_of(os.fstat(file.fileno()))
             while (member := opened.next()) is not None:
+                headers.begin()
                 opened.members = []  # type: ignore[attr-defined]  # else they are all kept
                 if member.isdir() or is_litter(member.name):
                     continue
