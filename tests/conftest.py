@@ -23,7 +23,22 @@ ROOT = Path(__file__).parents[1]
 DATASETS = os.environ.get("HOURGLASS_MIRROR", "")
 LEFT_OUT = ("dvc.lock", "groups/dvc.lock", "groups/dvc.yaml", "metrics", "params.yaml")
 
+# Files of more than a minute, and before all others, so that no process is left with one when the rest has ended. The
+# first makes the quickstart, for which all but the next two would have to wait.
+FIRST = [
+    f"test_{name}.py"
+    for name in (
+        *("pipeline", "onnx", "trainer", "merging", "tools", "checkpoints", "altered"),
+        *("reruns", "contributing", "history", "train", "packaging", "heal", "prepare"),
+    )
+]
+
 needs_mirror = pytest.mark.skipif(not DATASETS, reason="HOURGLASS_MIRROR does not name a folder with the real data")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long first."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 def environment(mirror: str = "") -> dict[str, str]:
