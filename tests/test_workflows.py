@@ -75,7 +75,7 @@ def test_no_text_of_somebody_else_becomes_a_command(path: Path) -> None:
 
 def test_ci_is_on_every_python_that_the_project_is_for() -> None:
     matrix = load(ROOT / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]
-    assert matrix["python"] == ["3.11", "3.12", "3.13"]
+    assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
     assert {name.partition("-")[0] for name in matrix["os"]} == {"ubuntu", "macos"}
 
 
