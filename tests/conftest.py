@@ -25,13 +25,10 @@ LEFT_OUT = ("dvc.lock", "groups/dvc.lock", "groups/dvc.yaml", "metrics", "params
 
 # Files of more than a minute, and before all others, so that no process is left with one when the rest has ended. The
 # first makes the quickstart, for which all but the next two would have to wait.
-FIRST = [
-    f"test_{name}.py"
-    for name in (
-        *("pipeline", "onnx", "trainer", "merging", "tools", "checkpoints", "altered"),
-        *("reruns", "contributing", "history", "train", "packaging", "heal", "prepare"),
-    )
-]
+LONG = (
+    "pipeline onnx trainer merging tools checkpoints altered reruns contributing history train packaging heal prepare"
+)
+FIRST = [f"test_{name}.py" for name in LONG.split()]
 
 needs_mirror = pytest.mark.skipif(not DATASETS, reason="HOURGLASS_MIRROR does not name a folder with the real data")
 

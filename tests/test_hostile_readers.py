@@ -134,7 +134,7 @@ def mat_structure(path: Path) -> None:
         # Since Python 3.14 a full stack is an exception.
         (
             mat_nested,
-            "expected a MATLAB file up to version 7, got(: Stack overflow .*| a damaged one, which .* crashes on)",
+            "expected a MATLAB file up to version 7, got(: Stack overflow .*| a damaged one, which SciPy crashes on)",
         ),
         (mat_huge, "expected a variable that fits into 3 GiB of memory, got more"),
         (mat_new, r"expected a MATLAB file up to version 7, got version 7\.3: save it with -v7"),

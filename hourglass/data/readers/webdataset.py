@@ -3,16 +3,16 @@
 Images stay where they are in the tar files, and are read from there when they are asked for.
 """
 
-import io
 import json
 import os
+import sys
 import tarfile
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, Never, cast
 
 from hourglass.config.types import Text
 from hourglass.console.errors import UserError
@@ -28,6 +28,7 @@ from hourglass.data.preparation.raw import (
     shown,
     state_of,
 )
+from hourglass.data.remote.bounded import BoundedFile
 from hourglass.natural import natural_key
 
 Label = Literal["cls", "json", "none"]
@@ -100,21 +101,8 @@ class Samples(Sequence[EncodedImage]):
         return EncodedImage(str(path / self.names[index].rpartition(".tar/")[2]), read_bytes)
 
 
-class Headers(io.BufferedReader):
-    """A shard of which only headers are read: one that is no header, but a bomb, raises tarfile.ReadError."""
-
-    left = MAX_TEXT  # bytes that the header of this member may still have; tarfile reads it in one piece or in many
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read `size` bytes."""
-        if size is None or not 0 <= size <= self.left:
-            raise tarfile.ReadError(f"a header of more than {MAX_TEXT:,} bytes")
-        self.left -= size
-        return super().read(size)
-
-    def begin(self) -> None:
-        """Go on to the header of another member."""
-        self.left = MAX_TEXT
+def _refuse_header(_limit: str) -> Never:
+    raise tarfile.ReadError(f"a header of more than {MAX_TEXT:,} bytes")
 
 
 def _find(folder: Path) -> list[Path]:
@@ -160,13 +148,13 @@ def _members(path: Path) -> tuple[tuple[int, int], dict[str, dict[str, tuple[int
     found: dict[str, dict[str, tuple[int, int]]] = {}
     try:
         with (
-            regular(path).open("rb", buffering=0) as file,
-            Headers(file) as headers,
-            tarfile.open(fileobj=headers, mode="r:") as opened,
+            regular(path).open("rb") as file,
+            BoundedFile(file, sys.maxsize, MAX_TEXT, _refuse_header) as headers,
+            tarfile.open(fileobj=cast(BinaryIO, headers), mode="r:") as opened,
         ):
             state = state_of(os.fstat(file.fileno()))
             while (member := opened.next()) is not None:
-                headers.begin()
+                headers.seek(headers.tell())  # tarfile does not where there is no content
                 opened.members = []  # type: ignore[attr-defined]  # else they are all kept
                 if member.isdir() or is_litter(member.name):
                     continue
