@@ -5,12 +5,14 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 from dvc.repo import Repo
 
 from stages.scheduler.lock import WORKER
+from stages.scheduler.worker import send_to_all
 
 from .small import Small, begin, log, plan_of, small_project, stage  # noqa: F401  # the fixture
 
@@ -69,6 +71,17 @@ def test_a_signal_stops_the_stages_and_keeps_what_has_ended(small: Small, sent: 
     assert small.locked() == ["ended"]
     assert psutil.wait_procs(processes, timeout=10)[1] == []
     assert small.rwlock() == {}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_a_shell_whose_command_is_stopped_starts_no_other(tmp_path: Path, sent: signal.Signals) -> None:
+    for _ in range(100):  # of these, a few would, if they were told one after another
+        with psutil.Popen(["/bin/sh", "-c", "sleep 60; touch another; :"], cwd=tmp_path) as shell:
+            while not shell.children():
+                time.sleep(0.001)
+            send_to_all(shell, sent)
+            assert shell.wait(timeout=60) == -sent
+    assert not (tmp_path / "another").exists()
 
 
 def test_ctrl_c_again_kills(small: Small) -> None:

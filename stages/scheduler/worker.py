@@ -80,10 +80,24 @@ class Commands(threading.Thread):
         for command in psutil.Process().children() if self.signal else ():
             if (command, self.signal) not in self._told:
                 self._told.add((command, self.signal))
-                with suppress(psutil.NoSuchProcess):
-                    for process in (*command.children(recursive=True), command):
-                        with suppress(psutil.NoSuchProcess):
-                            process.send_signal(self.signal)
+                send_to_all(command, self.signal)
+
+
+def send_to_all(process: psutil.Process, signum: int) -> None:
+    """Send a signal to a process and to what it has started, as if to all at the same moment.
+
+    They are suspended meanwhile, from the top: a shell that saw its command end before it has the signal itself would
+    start the next one.
+    """
+    found = [process]
+    for one in found:  # which grows
+        with suppress(psutil.Error):
+            one.suspend()
+            found += one.children()
+    for send in (lambda one: one.send_signal(signum), psutil.Process.resume):
+        for one in found:
+            with suppress(psutil.Error):
+                send(one)
 
 
 class Events(logging.Handler):
