@@ -121,13 +121,19 @@ def test_an_interrupt_that_nothing_catches_is_one_line(tmp_path: Path) -> None:
     assert process.returncode == 130
 
 
-def test_a_process_that_ends_at_once_leaves_no_lock_of_its_bars() -> None:
+@pytest.mark.parametrize(
+    "shows",
+    [
+        'from hourglass.console.progress import progress; progress(2, "work", "step").update()',
+        'from stages.scheduler.display import Display; Display(1).print("stage", "words")',
+    ],
+)
+def test_a_process_that_ends_at_once_leaves_no_lock_of_its_bars(shows: str) -> None:
     # As a signal does; "forkserver" is Linux's way to start processes since Python 3.14.
-    code = """
+    code = f"""
 import multiprocessing, os
 multiprocessing.set_start_method("forkserver")
-from hourglass.console.progress import progress
-progress(2, "work", "step").update()
+{shows}
 os._exit(7)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The progress bar of every stage."""
+"""The progress bar of every stage, and lines that change in place."""
 
 import sys
 import threading
@@ -36,3 +36,8 @@ def progress(total: int, what: str, unit: str, done: int = 0, hidden: bool = Fal
         leave=not quiet,
         file=sys.stderr,
     )
+
+
+def live_line(position: int) -> "tqdm[Never]":
+    """Return a line of the terminal that can be written over, `position` lines below the cursor."""
+    return tqdm(bar_format="{desc}", position=position, leave=False, dynamic_ncols=True, file=sys.stderr)

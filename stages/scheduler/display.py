@@ -6,6 +6,7 @@ from typing import Never
 
 from tqdm import tqdm
 
+from hourglass.console.progress import live_line
 from stages.scheduler.pool import Result, Worker
 
 WORDS = {"ran": "done", "cached": "taken from the cache", "failed": "failed"}
@@ -49,9 +50,7 @@ class Display:
             return
         running = [worker for worker in workers if worker.runs]
         while len(self._bars) < len(running):
-            self._bars.append(
-                tqdm(bar_format="{desc}", position=len(self._bars), leave=False, dynamic_ncols=True, file=sys.stderr)
-            )
+            self._bars.append(live_line(len(self._bars)))
         for index, bar in enumerate(self._bars):
             text = ""
             if index < len(running):
