@@ -197,7 +197,7 @@ class Pool:
         self.workers.remove(worker)
 
     def _kill(self, worker: Worker) -> None:
-        """Kill what a worker started, and the worker: they are a session."""
+        """Kill what a worker started, and the worker: a process group, but for what has made its own."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.wait()

@@ -28,7 +28,10 @@ GPU = "CUDA_VISIBLE_DEVICES"
 POLL = 0.1  # seconds
 RETRY = 0.02  # seconds between two tries to get DVC's lock; DVC itself waits for 0.5
 GIT_WAIT = 10.0  # seconds
+STOPS = 1.0  # seconds that a process has to be suspended; one that waits for a disk needs longer
 GRACE = 30.0  # seconds from SIGTERM to SIGKILL for a stage whose scheduler is gone
+SUSPENDED = {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+UNSEEN = (psutil.Error, OSError)  # of a process that is gone, or another user's, or when too many files are open
 KINDS = {"Running stage": "ran", "Stage '%s' is cached": "cached"}  # how messages of DVC begin
 
 
@@ -86,18 +89,27 @@ class Commands(threading.Thread):
 def send_to_all(process: psutil.Process, signum: int) -> None:
     """Send a signal to a process and to what it has started, as if to all at the same moment.
 
-    They are suspended meanwhile, from the top: a shell that saw its command end before it has the signal itself would
-    start the next one.
+    They are suspended meanwhile, from the top, each before its children are looked for: a shell that saw its command
+    end before it has the signal itself would start the next one, and a fork may be under way. They are resumed from the
+    bottom: what is suspended when the last parent of its process group ends gets a SIGHUP from the kernel.
     """
     found = [process]
     for one in found:  # which grows
-        with suppress(psutil.Error):
+        with suppress(*UNSEEN):
             one.suspend()
+            _wait_until_suspended(one)
+        with suppress(*UNSEEN):
             found += one.children()
     for send in (lambda one: one.send_signal(signum), psutil.Process.resume):
-        for one in found:
-            with suppress(psutil.Error):
+        for one in reversed(found):
+            with suppress(*UNSEEN):
                 send(one)
+
+
+def _wait_until_suspended(process: psutil.Process) -> None:
+    end = time.monotonic() + STOPS
+    while process.status() not in SUSPENDED and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 class Events(logging.Handler):
