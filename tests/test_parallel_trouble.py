@@ -88,10 +88,8 @@ def test_a_shell_whose_command_is_stopped_starts_no_other(tmp_path: Path, sent: 
 
 def test_what_is_told_to_stop_is_not_hung_up(tmp_path: Path) -> None:
     command = "timeout 60 sh save.sh; touch another"  # timeout makes a process group of its own
-    (tmp_path / "save.sh").write_text(
-        "trap 'echo saved >> saved; exit 1' TERM\necho runs >> runs\nsleep 60 & wait $!\n"
-    )
-    for number in range(1, 41):  # of these, a quarter would be, if they were resumed from the top
+    (tmp_path / "save.sh").write_text("trap 'touch saved; exit 1' TERM\necho runs >> runs\nsleep 60 & wait $!\n")
+    for _ in range(40):  # of these, a quarter would be, if they were resumed from the top
         with psutil.Popen(["/bin/sh", "-c", command], cwd=tmp_path) as shell:
             while not (tmp_path / "runs").exists() or not any("sleep" in p.name() for p in shell.children(True)):
                 time.sleep(0.001)
@@ -99,7 +97,7 @@ def test_what_is_told_to_stop_is_not_hung_up(tmp_path: Path) -> None:
             send_to_all(shell, signal.SIGTERM)
             shell.wait(timeout=60)
         assert still_alive(processes) == []
-        assert (tmp_path / "saved").read_text() == "saved\n" * number
+        (tmp_path / "saved").unlink()  # it is there, of this time
     assert not (tmp_path / "another").exists()
 
 
