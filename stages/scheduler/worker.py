@@ -98,7 +98,7 @@ def send_to_all(process: psutil.Process, signum: int) -> None:
         with suppress(*UNSEEN):
             one.suspend()
             _wait_until_suspended(one)
-        with suppress(*UNSEEN):
+        with suppress(*UNSEEN):  # also of one that may not be suspended
             found += one.children()
     for send in (lambda one: one.send_signal(signum), psutil.Process.resume):
         for one in reversed(found):
