@@ -39,10 +39,13 @@ def test_every_image_becomes_each_of_its_views_and_nothing_else() -> None:
 
 def test_images_of_a_batch_are_changed_independently() -> None:
     torch.manual_seed(0)
-    many = Augmentation(flip=True)(IMAGES[:1].expand(64, 3, 4, 5))
+    same = IMAGES[:1].expand(64, 3, 4, 5)
+    many = Augmentation(flip=True)(same)
     mirrored = (many == IMAGES[0].flip(2)).flatten(1).all(1)
     assert 0 < mirrored.sum() < 64
-    assert torch.equal(many[~mirrored], IMAGES[:1].expand(64, 3, 4, 5)[~mirrored])
+    assert torch.equal(many[~mirrored], same[~mirrored])
+    for augment in (Augmentation(shift=1), Augmentation(crop=2)):
+        assert len(values(augment(same))) > 2
 
 
 def test_without_either_nothing_changes() -> None:
@@ -99,6 +102,11 @@ OVERLAP = TILES | {"linear": "pca", "overlap": True}
 PARTS = "changes whole images, and this network trains on parts of them: leave it out"
 SQUARE = "'transpose' expects square images, or `crop`, got 12x18: leave it out"
 FREE = "'crop' expects a network of images of any size, as `overlap: true` of the family tiles: leave it out"
+FAR = "'shift' expects less than the smaller side of 12x18 pixels, got 12"
+SMALL = (
+    "'crop' makes images that the network's loss does not take: loss 'ssim': expected images of at least 7x7 for its "
+    "window, got 6x6"
+)
 SIDE = "'crop' expects a multiple of 6, the side of a tile, and at most 12 pixels, got {}"
 
 
@@ -113,6 +121,10 @@ SIDE = "'crop' expects a multiple of 6, the side of a tile, and at most 12 pixel
         ({"transpose": True}, "dense", {"latent_dim": 2}, SQUARE),
         ({"transpose": True}, "tiles", OVERLAP, SQUARE),
         ({"crop": 6}, "dense", {"latent_dim": 2}, FREE),
+        ({"shift": 11}, "dense", {"latent_dim": 2}, ""),
+        ({"shift": 12}, "dense", {"latent_dim": 2}, FAR),
+        ({"crop": 12}, "tiles", OVERLAP | {"loss": {"ssim": 1}}, ""),
+        ({"crop": 6}, "tiles", OVERLAP | {"loss": {"mse": 1, "ssim": 0.1}}, SMALL),
         ({"crop": 8}, "tiles", OVERLAP, SIDE.format(8)),
         ({"crop": 18}, "tiles", OVERLAP, SIDE.format(18)),
     ],

@@ -113,6 +113,8 @@ DENSE, TILES = "models.digits-dense", "models.photos-tiles"
         (put(f"{DENSE}.training.schedule", {"name": "one_cycle", "factor": 0.5}), f"{DENSE}.training.schedule: unknown key 'factor'; known: name, warmup"),
         (put(f"{DENSE}.training.schedule", {"name": "plateau", "factor": 2}), f"{DENSE}.training.schedule.factor: expected a number less than 1, got 2"),
         (put(f"{DENSE}.training.augment", {"shift": -1}), f"{DENSE}.training.augment.shift: expected a number greater than or equal to 0, got -1"),
+        (put(f"{DENSE}.training.augment", {"shift": 8}), f"{DENSE}.training.augment: 'shift' expects less than the smaller side of 8x8 pixels, got 8"),
+        (put(f"{DENSE}.training.augment", {"crop": 4, "shift": 2}), f"{DENSE}.training.augment.shift: 'shift' expects whole images, and `crop` moves them already: leave one of both out"),
         (put(f"{TILES}.training.augment", {"flip": True}), f"{TILES}.training.augment: changes whole images, and this network trains on parts of them: leave it out"),
         (put("models.digits-pca.training", {"epochs": 3}), "models.digits-pca.training: pca is solved, not trained: expected {}, got {'epochs': 3}"),
         (put(f"{DENSE}.network.latent_dm", 3), f"{DENSE}.network: unknown key 'latent_dm'; did you mean 'latent_dim'?"),
@@ -201,6 +203,19 @@ def test_a_mistake_is_one_line(
     change(values)
     found = complaints(values, capsys)
     assert any(line.startswith(message) for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("path", "items"),
+    [(f"{DENSE}.training.seeds", [-1]), ("models.digits-conv.network.encoder", [{"filters": 4, "norm": "after"}])],
+)
+def test_a_list_of_one_wrong_item_is_not_called_empty(
+    path: str, items: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = params()
+    put(path, items)(values)
+    (line,) = complaints(values, capsys)
+    assert line.startswith(f"{path}.0")
 
 
 def test_very_many_mistakes_are_told_in_part_and_soon(capsys: pytest.CaptureFixture[str]) -> None:

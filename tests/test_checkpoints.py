@@ -196,6 +196,7 @@ LAPPED = {"tile": [4, 4], "tile_latent_dim": 4, "hidden": [9], "residual": 1, "l
 RECIPES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # family, network, changes of the recipe
     "muon": ("dense", {"latent_dim": 3, "hidden": [11]}, {"optimizer": {"name": "muon"}}),
     "linear path": ("dense", {"latent_dim": 3, "hidden": [11], "linear": "pca", "train_linear": True}, {}),
+    "linear path and snapshots": ("dense", {"latent_dim": 3, "hidden": [11], "linear": "pca"}, {"save_every": 1}),
     "overlap and crops": ("tiles", LAPPED, {"augment": {"crop": 4, "flip": True, "transpose": True}}),
     "gaussian vae": ("vae", {"latent_dim": 3, "hidden": [11], "likelihood": "gaussian", "linear": "pca"}, {}),
 }
@@ -226,12 +227,15 @@ def test_the_state_before_the_last_leads_to_the_same_bits(
     whole = run()
     history = list(whole.history)
     assert run().history == history  # had been trained to the end
+    assert [path.name[:12] for path in tmp_path.rglob("epoch-*")] == [f"epoch-{epoch:06}" for epoch in whole.snapshots]
     (*_, last) = sorted(tmp_path.rglob("*.pt"))
-    last.unlink()
+    for path in (last, *tmp_path.rglob("epoch-*")):  # as before the end of the epoch
+        path.unlink()
     capsys.readouterr()
     again = run()
     assert "tested: continues from epoch 1, step 4" in capsys.readouterr().out  # epoch 0 and all steps are behind it
     assert again.history == history
+    assert list(again.snapshots) == list(range(1, 2 if recipe.save_every else 1))
     assert again.kept_epoch == whole.kept_epoch
     weights = again.network.state_dict()
     assert all(torch.equal(weights[key], tensor) for key, tensor in whole.network.state_dict().items())

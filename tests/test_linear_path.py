@@ -26,6 +26,16 @@ from .test_families import LINEAR, NETWORK, SHAPES, make
 CPU = torch.device("cpu")
 SHAPE = (3, 9, 11)
 every_linear = pytest.mark.parametrize("name", LINEAR)
+every_shape = pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        (name, shape)
+        for name, network in LINEAR.items()
+        for shape in (SHAPE, *SHAPES)
+        if all(side <= size for side, size in zip(network.get("tile", ()), shape[1:], strict=False))
+    ],
+    ids=str,
+)
 
 
 def as_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -44,13 +54,13 @@ def pca_of(network: Autoencoder, images: Tensor) -> Autoencoder:
 
 
 def trained(name: str, images: NDArray[np.float32], folder: Path, **recipe: Any) -> list[Run]:  # noqa: ANN401
-    """Train on the first 30 images, validate on the rest."""
+    """Train on the first 30 images (N, C, H, W), validate on the rest."""
     splits = as_bytes(images[:30]), as_bytes(images[30:])
     whole = Recipe(**{"epochs": 3, "batch_size": 8, "learning_rate": 1e-3, "patience": 3} | recipe)
     family = name.partition(":")[0]
     runs, _ = train(
         name,
-        lambda seed: build(family, SHAPE, LINEAR[name], seed),
+        lambda seed: build(family, images.shape[1:], LINEAR[name], seed),
         splits,
         whole,
         Settings(),
@@ -73,16 +83,7 @@ def clipped_error(network: Autoencoder, pca: Autoencoder, images: Tensor) -> flo
     return functional.mse_loss(pca(cut).clamp(0, 1), cut).item()
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"),
-    [
-        (name, shape)
-        for name, network in LINEAR.items()
-        for shape in SHAPES
-        if all(side <= size for side, size in zip(network.get("tile", ()), shape[1:], strict=False))
-    ],
-    ids=str,
-)
+@every_shape
 def test_it_starts_as_pca(name: str, shape: tuple[int, int, int]) -> None:
     network, images = make(name, shape)
     pca = pca_of(network, images)
@@ -91,12 +92,13 @@ def test_it_starts_as_pca(name: str, shape: tuple[int, int, int]) -> None:
     assert ours == pytest.approx(theirs, abs=1e-6)
 
 
-@every_linear
+@every_shape
 @pytest.mark.parametrize("high", [False, True], ids=["low rate", "high rate"])
 def test_a_training_that_keeps_its_best_epoch_is_never_worse_than_pca(
-    name: str, high: bool, images: NDArray[np.float32], tmp_path: Path
+    name: str, shape: tuple[int, int, int], high: bool, images: NDArray[np.float32], tmp_path: Path
 ) -> None:
-    rate = 1e-3 if not high else 0.1 if name.startswith("vae") else 0.3
+    images = np.pad(images, ((0, 0), (0, 0), (0, 0), (0, 2)), mode="reflect")[:, : shape[0], : shape[1], : shape[2]]
+    rate = 1e-3 if not high else 0.1 if name.startswith("vae") else 3.0
     (run,) = trained(name, images, tmp_path, learning_rate=rate, epochs=1 if high else 3)
     network, start = run.network, run.history[0]
     fitted, held_back = (torch.from_numpy(as_bytes(part) / np.float32(255)) for part in (images[:30], images[30:]))
@@ -109,9 +111,23 @@ def test_a_training_that_keeps_its_best_epoch_is_never_worse_than_pca(
     kept = mean_losses(Objective(network), examples, 8, ProcessGroup())["loss"]
     assert kept == pytest.approx(run.val_loss, rel=1e-6)
     assert run.val_loss == min(row["val_loss"] for row in run.history)
-    if high:
+    if high and not (name.startswith("vae") and shape == (1, 1, 4)):  # of so few pixels that this rate may gain
         assert run.kept_epoch == 0
         torch.testing.assert_close(network(held_back), pca(held_back), atol=1e-5, rtol=0)
+
+
+@every_linear
+def test_it_starts_as_pca_in_bfloat16_too(name: str) -> None:
+    """Rounded to bfloat16, the components would leave an error a hundred times as large."""
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.rand(2, 1, *SHAPE, generator=generator)
+    images = (torch.rand(2, 40, 1, 1, 1, generator=generator) * patterns).sum(dim=0) / 2
+    network = build(name.partition(":")[0], SHAPE, LINEAR[name]).eval()
+    assert network.linear is not None
+    network.linear.fit([images.numpy()], tiled=isinstance(network, Tiles))
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = network(images)
+    torch.testing.assert_close(reduced, network(images), atol=1e-5, rtol=0)
 
 
 def arc(count: int) -> Tensor:

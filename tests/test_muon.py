@@ -1,11 +1,14 @@
 """Muon takes torch's step of a matrix, the same of filters, and AdamW's of all else."""
 
 import copy
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hourglass.training.muon import Muon, is_matrix, orthogonalized
 from hourglass.training.schedules import SCHEDULES
@@ -64,6 +67,46 @@ def test_its_iteration_is_that_of_torch_in_more_digits(shape: tuple[int, int], r
     exact = newton_schulz(gradient)
     error = (orthogonalized(gradient) - exact).norm() / exact.norm()
     assert error < BFLOAT16 / 40
+
+
+class Rounded(TorchDispatchMode):
+    """Round what is multiplied to ten bits behind the point, as a GPU does where tf32 is allowed."""
+
+    def __torch_dispatch__(
+        self,
+        function: OpOverload[..., Tensor],
+        types: tuple[type, ...],
+        args: tuple[Tensor, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> Tensor:
+        if function is torch.ops.aten.mm.default:
+            args = tuple(((bits(matrix) + (1 << 12)) & ~((1 << 13) - 1)).view(torch.float32) for matrix in args)
+        return function(*args, **(kwargs or {}))
+
+
+def bits(matrix: Tensor) -> Tensor:
+    return matrix.contiguous().view(torch.int32)
+
+
+@pytest.fixture
+def tf32_allowed() -> Iterator[None]:
+    torch.backends.cuda.matmul.allow_tf32 = True
+    yield
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+@pytest.mark.usefixtures("tf32_allowed")
+@pytest.mark.parametrize("shape", [(8, 72), (72, 8), (72, 2, 2, 2), (16, 9, 4, 4)], ids=str)
+def test_products_in_tf32_make_no_step_too_large(shape: tuple[int, ...]) -> None:
+    left, sizes, right = torch.linalg.svd(parameter(shape, 0).detach().flatten(1), full_matrices=False)
+    sizes[1:] = sizes[0] / 200  # one direction is far larger than all others
+    gradient = (left * sizes @ right).view(shape)
+    exact = newton_schulz(gradient.flatten(1))
+    torch.testing.assert_close(orthogonalized(gradient).flatten(1).double(), exact, rtol=0, atol=1e-4)
+    with Rounded():
+        step = orthogonalized(gradient).flatten(1).double()
+    assert torch.linalg.matrix_norm(step, 2) < 1.01 * torch.linalg.matrix_norm(exact, 2)
+    assert (step - exact).norm() < 4 * BFLOAT16 * exact.norm()
 
 
 @pytest.mark.parametrize("size", [1e-4, 1e4])

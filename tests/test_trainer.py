@@ -402,13 +402,14 @@ def test_all_that_a_training_has_survives_the_file(
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch.compile itself
-def test_a_compiled_run_that_goes_on_ends_with_the_same_bits(images: NDArray[np.float32]) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_compiled_run_that_goes_on_ends_with_the_same_bits(images: NDArray[np.float32], optimizer: str) -> None:
     if not can_compile(CPU):
         pytest.skip("torch.compile does not work here")
 
     def trainer() -> Trainer:
-        model = dense()
-        rule = OPTIMIZERS["adam"](model.parameters(), 1e-2)
+        model = dense(latent_dim=8)
+        rule = OPTIMIZERS[optimizer](model.parameters(), 1e-2)
         return Trainer(model, rule, epochs=3, batch_size=8, compiled=True)
 
     states: list[dict[str, Any]] = []
@@ -420,11 +421,25 @@ def test_a_compiled_run_that_goes_on_ends_with_the_same_bits(images: NDArray[np.
         save=lambda state, _: states.append(copy.deepcopy(state)),
     )
     resumed = trainer()
+    check_state(states[0], resumed.state_dict(), resumed.network, resumed.optimizer, steps=4)
     resumed.load_state_dict(states[0])
     assert fit(resumed, images) == history
     assert_same(weights_of(resumed), weights_of(whole))
-    eager = make_trainer(dense(), 3, learning_rate=1e-2)
+    eager = make_trainer(dense(latent_dim=8), 3, learning_rate=1e-2, optimizer=optimizer)
     assert fit(eager, images)[-1]["val_loss"] == pytest.approx(history[-1]["val_loss"], rel=1e-4)
+
+
+def test_no_two_steps_draw_the_same(images: NDArray[np.float32]) -> None:
+    drawn: list[float] = []
+
+    def augment(batch: Tensor) -> Tensor:
+        drawn.append(torch.rand(()).item())
+        return batch
+
+    trainer = make_trainer(dense(), epochs=3)
+    trainer.augment = augment
+    fit(trainer, images)
+    assert len(set(drawn)) == len(drawn) == 3 * 4
 
 
 def test_every_image_is_seen_once_an_epoch(images: NDArray[np.float32]) -> None:

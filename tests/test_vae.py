@@ -110,12 +110,15 @@ def test_the_gaussian_bound_is_the_likelihood_with_the_best_variance() -> None:
     assert all(bound < negative_log_likelihood(factor * error) for factor in (0.9, 0.99, 1.01, 1.1))
 
 
-def test_the_gaussian_loss_is_that_bound_and_logs_its_deviation() -> None:
-    network, images = frey(likelihood="gaussian", beta=2.0).eval(), torch.rand(3, 1, 28, 20)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_gaussian_loss_is_that_bound_and_logs_its_deviation(channels: int) -> None:
+    network = build("vae", (channels, 28, 20), FREY | {"likelihood": "gaussian", "beta": 2.0}).eval()
+    assert isinstance(network, VAE)
+    images = torch.rand(3, channels, 28, 20)
     nn.init.constant_(network.log_variance.bias, -40.0)
     losses = network.losses(images)
     error = nn.functional.mse_loss(network(images), images)
-    assert losses["reconstruction"].item() == pytest.approx(gaussian_bound(error, 28 * 20).item(), rel=1e-5)
+    assert losses["reconstruction"].item() == pytest.approx(gaussian_bound(error, channels * 28 * 20).item(), rel=1e-5)
     assert losses["sigma"].item() == pytest.approx(error.sqrt().item(), rel=1e-5)
     assert losses["loss"].item() == pytest.approx((losses["reconstruction"] + 2 * losses["kl"]).item())
 
@@ -156,6 +159,20 @@ def test_beside_a_linear_path_the_noise_starts_as_what_pca_leaves() -> None:
     shares = (network(images) - images).square().mean().sqrt() / network.linear.deviations
     expected = divergence(network.encode(images), 2 * shares.log())
     torch.testing.assert_close(network.divergences(images), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_validation_clips_what_a_linear_path_makes_to_what_an_image_may_be() -> None:
+    images = plane(500)[0] * 3 - 1
+    network = build("vae", (1, 4, 5), {"latent_dim": 2, "likelihood": "gaussian", "linear": "pca"})
+    assert isinstance(network, VAE)
+    assert network.linear is not None
+    network.linear.fit([images.numpy()], tiled=False)
+    nn.init.constant_(network.log_variance.bias, -40.0)
+    clipped = nn.functional.mse_loss(network(images).clamp(0, 1), images).sqrt().item()
+    error = nn.functional.mse_loss(network(images), images).sqrt().item()
+    assert clipped > 1.1 * error
+    assert network.train().losses(images)["sigma"].item() == pytest.approx(error, rel=1e-4)
+    assert network.eval().losses(images)["sigma"].item() == pytest.approx(clipped, rel=1e-4)
 
 
 def test_a_linear_gaussian_vae_reaches_the_likelihood_of_probabilistic_pca() -> None:

@@ -82,10 +82,16 @@ class Section(BaseModel):
 
 
 def _without_echo(errors: Iterable[ErrorDetails], known: Iterable[str]) -> list[ErrorDetails]:
-    """Leave out that a key is missing where another error says that it is misspelt."""
+    """Leave out what another error explains: that a key is missing which is misspelt, a list short of a wrong item."""
     errors = list(errors)
     meant = {nearest(error["loc"][-1], known) for error in errors if error["type"] == "extra_forbidden"}
-    return [error for error in errors if error["type"] != "missing" or error["loc"][-1] not in meant]
+    wrong = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
+    return [
+        error
+        for error in errors
+        if not (error["type"] == "missing" and error["loc"][-1] in meant)
+        and not (error["type"] == "too_short" and error["loc"] in wrong)
+    ]
 
 
 @cache

@@ -1,12 +1,16 @@
 """Random changes of training images, for small data sets."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from hourglass.config.types import Flag, Pixels, Side
 from hourglass.networks.base.autoencoder import Autoencoder
+from hourglass.networks.base.losses import check_losses
 
 
+@dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """Mirrors, turns, shifts and crops images at random, anew for every batch.
 
@@ -25,19 +29,15 @@ class Augmentation:
         ValueError: If there are both `shift` and `crop`, which moves images already.
     """
 
-    def __init__(
-        self,
-        *,
-        flip: Flag = False,
-        flip_vertical: Flag = False,
-        transpose: Flag = False,
-        shift: Pixels = 0,
-        crop: Side | None = None,
-    ) -> None:
-        if crop is not None and shift:
+    flip: Flag = False
+    flip_vertical: Flag = False
+    transpose: Flag = False
+    shift: Pixels = 0
+    crop: Side | None = None
+
+    def __post_init__(self) -> None:
+        if self.crop is not None and self.shift:
             raise ValueError("'shift' expects whole images, and `crop` moves them already: leave one of both out")
-        self.flip, self.flip_vertical, self.transpose = flip, flip_vertical, transpose
-        self.shift, self.crop = shift, crop
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N, C, H, W) of any type -> the same type and, without `crop`, the same shape."""
@@ -86,15 +86,26 @@ def why_not(augment: Augmentation, network: Autoencoder) -> str:
     height, width = network.image_shape[1:]
     if network.cuts:
         return "changes whole images, and this network trains on parts of them: leave it out"
-    if augment.crop is None:
-        if augment.transpose and height != width:
-            return f"'transpose' expects square images, or `crop`, got {height}x{width}: leave it out"
-        return ""
+    if augment.crop is not None:
+        return _why_no_crop(augment.crop, network)
+    if augment.transpose and height != width:
+        return f"'transpose' expects square images, or `crop`, got {height}x{width}: leave it out"
+    if augment.shift >= min(height, width):
+        return f"'shift' expects less than the smaller side of {height}x{width} pixels, got {augment.shift}"
+    return ""
+
+
+def _why_no_crop(crop: int, network: Autoencoder) -> str:
+    channels, *size = network.image_shape
     if network.crop_multiple is None:
         return "'crop' expects a network of images of any size, as `overlap: true` of the family tiles: leave it out"
-    if augment.crop > min(height, width) or augment.crop % network.crop_multiple:
+    if crop > min(size) or crop % network.crop_multiple:
         return (
-            f"'crop' expects a multiple of {network.crop_multiple}, the side of a tile, and at most "
-            f"{min(height, width)} pixels, got {augment.crop}"
+            f"'crop' expects a multiple of {network.crop_multiple}, the side of a tile, and at most {min(size)} "
+            f"pixels, got {crop}"
         )
+    try:
+        check_losses(network.loss, (channels, crop, crop))
+    except ValueError as error:
+        return f"'crop' makes images that the network's loss does not take: {error}"
     return ""

@@ -84,7 +84,7 @@ class Checkpoints:
         for path in self._newest_first():
             try:
                 state = torch.load(path, map_location="cpu", weights_only=True) if _is_whole(path) else None
-                epochs = len(state["history"]) if state else 0
+                epochs = int(state["history"][-1]["epoch"]) if state and state["history"] else 0
             except Exception:  # a file may raise anything that has the right hash and was not written here
                 state = None
             if state is None:
@@ -105,7 +105,7 @@ class Checkpoints:
 
         Checkpoints of later epochs are written after it, so that a training that continues finds it.
         """
-        if self.save_every and epoch % self.save_every == 0:
+        if self.save_every and epoch and epoch % self.save_every == 0:  # epoch 0 is PCA
             self.folder.mkdir(parents=True, exist_ok=True)
             partial = self.folder / f".epoch{PARTIAL}"
             save_weights(partial, network)

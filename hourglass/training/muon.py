@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
+from torch.optim.optimizer import StateDict
 
 SMALLEST_SIDE = 8  # of a matrix whose directions are worth balancing; torch takes any
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic polynomial that takes all singular values to about 1
@@ -18,17 +19,19 @@ class Muon(Optimizer):
 
     Jordan et al. (2024), Muon: an optimizer for hidden layers in neural networks, kellerjordan.github.io/posts/muon.
     The size of a step is that of AdamW's, so that its learning rates and decays hold (Liu et al., 2025, Muon is
-    scalable for LLM training, arXiv:2502.16982). Filters (filters, channels, h, w) are the matrix (filters, rest).
-    Vectors, and matrices with a side below 8, are left to AdamW.
+    scalable for LLM training, arXiv:2502.16982). Filters, (filters, channels, h, w) or of a transposed convolution
+    (channels, filters, h, w), are the matrix (first axis, rest). Vectors, and matrices with a side below 8, are left to
+    AdamW.
 
     It computes what `torch.optim.Muon(..., adjust_lr_fn="match_rms_adamw")` does, which takes matrices alone and
-    iterates in bfloat16, slow on CPUs; here it is the parameters' own type, on the smaller side's Gram matrix.
+    iterates in bfloat16, slow on CPUs; here it is the parameters' own type, on the Gram matrix of the smaller side
+    unless tf32 is allowed.
 
     Args:
         parameters: What to optimize.
         lr: Step size.
         momentum: Decay of the running mean of the gradients of matrices.
-        weight_decay: Share of every weight that a step removes, times the learning rate.
+        weight_decay: Share of every weight, those of vectors too, that a step removes, times the learning rate.
         betas: Decay of AdamW's running means.
     """
 
@@ -47,14 +50,22 @@ class Muon(Optimizer):
         super().__init__([{"params": matrices}], defaults)
         self._adamw = AdamW([{"params": rest}], lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
         self.param_groups += self._adamw.param_groups
+        self._share()
+
+    def _share(self) -> None:
+        """Let AdamW work on this optimizer's own groups and state; a compiled step could not replace them."""
+        self._adamw.param_groups, self._adamw.state = self.param_groups[1:], self.state
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Continue from a state; loading it replaces the groups and the state."""
+        super().load_state_dict(state_dict)
+        self._share()
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # nobody hands over a closure
         """Take one step."""
-        of_matrices, *others = self.param_groups
-        # Loading a state replaces both.
-        self._adamw.param_groups, self._adamw.state = others, self.state
         self._adamw.step()
+        of_matrices = self.param_groups[0]
         rate, momentum = of_matrices["lr"], of_matrices["momentum"]
         for parameter in of_matrices["params"]:
             if parameter.grad is None:
@@ -76,8 +87,7 @@ def is_matrix(parameter: Tensor) -> bool:
 def orthogonalized(gradient: Tensor) -> Tensor:
     """Return a gradient with its singular values about 1, by a Newton-Schulz iteration; of the same shape.
 
-    A step of it is X <- (a + b X X^T + c (X X^T)^2) X. All of them together are one matrix Q times X, and Q follows
-    from X X^T alone, which has the size of the smaller side.
+    A step of it is X <- (a + b X X^T + c (X X^T)^2) X.
     """
     # Of filters in channels_last the rest is in another order, and that of columns changes nothing.
     strides = gradient.stride()
@@ -85,18 +95,42 @@ def orthogonalized(gradient: Tensor) -> Tensor:
     matrix = (gradient.permute(0, 2, 3, 1) if last else gradient).flatten(1)
     tall = matrix.shape[0] > matrix.shape[1]
     wide = matrix.T if tall else matrix
-    gram = wide @ wide.T / matrix.norm().clamp(min=EPSILON).square()
+    if torch.backends.cuda.matmul.allow_tf32:
+        iterated = _iterated(wide / wide.norm().clamp(min=EPSILON))
+        flat = iterated.T if tall else iterated
+    else:
+        product = _product_of_steps(wide)
+        flat = matrix @ product.T if tall else product @ matrix
+    if last:
+        return flat.view(gradient.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+    return flat.view(gradient.shape)
+
+
+def _product_of_steps(wide: Tensor) -> Tensor:
+    """Return the matrix that all steps together multiply X with, over the norm of X.
+
+    It follows from X X^T alone, which has the size of the smaller side. In float32 only: rounded to less, X X^T gets
+    eigenvalues below zero, and the polynomial makes them large.
+    """
+    norm = wide.norm().clamp(min=EPSILON)
+    gram = wide @ wide.T / norm.square()
     a, b, c = COEFFICIENTS
     identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    product = identity / matrix.norm().clamp(min=EPSILON)
+    product = identity / norm
     for _ in range(ITERATIONS):
         polynomial = a * identity + b * gram + c * (gram @ gram)
         product = polynomial @ product
         gram = polynomial @ gram @ polynomial
-    flat = matrix @ product.T if tall else product @ matrix
-    if last:
-        return flat.view(gradient.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-    return flat.view(gradient.shape)
+    return product
+
+
+def _iterated(values: Tensor) -> Tensor:
+    """Return X after all steps; X X^T, computed anew in each of them, has no eigenvalue below zero in any precision."""
+    a, b, c = COEFFICIENTS
+    for _ in range(ITERATIONS):
+        gram = values @ values.T
+        values = a * values + (b * gram + c * (gram @ gram)) @ values
+    return values
 
 
 def _sides(parameter: Tensor) -> tuple[int, int]:

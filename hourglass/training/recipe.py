@@ -19,7 +19,7 @@ class Recipe:
 
     Args:
         epochs: Passes over the training images, at most.
-        batch_size: Images in an optimizer step, over all processes; for the family `tiles`, tiles.
+        batch_size: Images in an optimizer step, over all processes; for the family `tiles` without `overlap`, tiles.
         learning_rate: Step size of the optimizer, the highest one if there is a schedule.
         learning_rate_batch: Batch size that `learning_rate` is meant for: the rate is multiplied by `batch_size` / it.
         optimizer: The optimizer and its options; adam unless given.
@@ -31,7 +31,8 @@ class Recipe:
         save_every: Also keep the weights after every `save_every` epochs, in `epoch-<n>.safetensors`.
         seeds: Seeds of the first weights and of all random draws. With several, the network is trained once with each:
             the first is the model, and all give the mean and the standard deviation of the scores.
-        compile: Hand the network to `torch.compile`, which needs a C++ compiler: slower to start, faster per epoch.
+        compile: Hand the network to `torch.compile`, which needs a C++ compiler: slower to start; whether an epoch
+            is faster depends on the network and the hardware.
     """
 
     epochs: Epochs
