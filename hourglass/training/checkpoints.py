@@ -24,7 +24,7 @@ import torch
 from hourglass.files import PARTIAL, sha256
 from hourglass.inference.store import FINISHED, save_weights, snapshot_file
 from hourglass.networks.base.autoencoder import Autoencoder
-from hourglass.training.state import State
+from hourglass.training.state import State, last_epoch
 
 KEEP = 2  # the newest, and the one before it in case the newest is damaged
 # Code that cannot change a bit of the weights: messages, and the checks of params.yaml.
@@ -84,7 +84,7 @@ class Checkpoints:
         for path in self._newest_first():
             try:
                 state = torch.load(path, map_location="cpu", weights_only=True) if _is_whole(path) else None
-                epochs = int(state["history"][-1]["epoch"]) if state and state["history"] else 0
+                epochs = last_epoch(state["history"]) if state else 0
             except Exception:  # a file may raise anything that has the right hash and was not written here
                 state = None
             if state is None:
@@ -105,7 +105,7 @@ class Checkpoints:
 
         Checkpoints of later epochs are written after it, so that a training that continues finds it.
         """
-        if self.save_every and epoch and epoch % self.save_every == 0:  # epoch 0 is PCA
+        if epoch in self._due(epoch):
             self.folder.mkdir(parents=True, exist_ok=True)
             partial = self.folder / f".epoch{PARTIAL}"
             save_weights(partial, network)

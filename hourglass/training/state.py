@@ -5,6 +5,7 @@ A state that does not fit would end in a traceback at every further run or, in f
 
 import inspect
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +16,11 @@ from hourglass.networks.base.autoencoder import Autoencoder
 
 SHORT = 8  # values along an axis that make no difference any more to what an optimizer keeps of a parameter
 State = dict[str, Any]
+
+
+def last_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """Return the last epoch that was trained to its end; 0 before the first one was, or where a linear path starts."""
+    return int(history[-1]["epoch"]) if history else 0
 
 
 def check_state(state: Any, fresh: State, network: Autoencoder, optimizer: Optimizer, steps: int) -> None:  # noqa: ANN401

@@ -22,6 +22,7 @@ from hourglass.training.batches import Batches
 from hourglass.training.distributed import ProcessGroup
 from hourglass.training.objective import Losses, Objective, mean_losses
 from hourglass.training.schedules import Schedule
+from hourglass.training.state import last_epoch
 
 REPORT_SECONDS = 1.0  # between reports of the loss; each makes the CPU wait for the GPU
 REMEDY = "lower `learning_rate`, raise `batch_size`, or set `clip_norm`"
@@ -101,7 +102,7 @@ class Trainer:
     @property
     def last_epoch(self) -> int:
         """The last epoch that was trained to its end; 0 before the first one was."""
-        return int(self.history[-1]["epoch"]) if self.history else 0
+        return last_epoch(self.history)
 
     @property
     def epoch(self) -> int:
