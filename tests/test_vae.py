@@ -12,6 +12,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from hourglass.console.errors import UserError
 from hourglass.inference.generate import generate
 from hourglass.networks.base.families import build
+from hourglass.networks.base.losses import LOSSES
 from hourglass.networks.vae import VAE, divergence, gaussian_bound
 
 FREY = {
@@ -110,14 +111,15 @@ def test_the_gaussian_bound_is_the_likelihood_with_the_best_variance() -> None:
     assert all(bound < negative_log_likelihood(factor * error) for factor in (0.9, 0.99, 1.01, 1.1))
 
 
+@pytest.mark.parametrize("loss", [{"mse": 1.0}, {"mse": 1.0, "ssim": 0.1}, {"log_mse": 1.0}], ids=str)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_gaussian_loss_is_that_bound_and_logs_its_deviation(channels: int) -> None:
-    network = build("vae", (channels, 28, 20), FREY | {"likelihood": "gaussian", "beta": 2.0}).eval()
+def test_the_gaussian_loss_is_that_bound_and_logs_its_deviation(channels: int, loss: dict[str, float]) -> None:
+    network = build("vae", (channels, 28, 20), FREY | {"likelihood": "gaussian", "beta": 2.0, "loss": loss}).eval()
     assert isinstance(network, VAE)
     images = torch.rand(3, channels, 28, 20)
     nn.init.constant_(network.log_variance.bias, -40.0)
     losses = network.losses(images)
-    error = nn.functional.mse_loss(network(images), images)
+    error = torch.stack([weight * LOSSES[name](images, network(images)) for name, weight in loss.items()]).sum()
     assert losses["reconstruction"].item() == pytest.approx(gaussian_bound(error, channels * 28 * 20).item(), rel=1e-5)
     assert losses["sigma"].item() == pytest.approx(error.sqrt().item(), rel=1e-5)
     assert losses["loss"].item() == pytest.approx((losses["reconstruction"] + 2 * losses["kl"]).item())
