@@ -55,6 +55,20 @@ def modified(latent_dim: int) -> list[str]:
 
 
 LEAKY = "LeakyReLU 0.3"
+BASELINE = [
+    *["conv 32 3x3 /1", "ReLU", "conv 32 3x3 /1", "ReLU", "MaxPool2d", "Flatten", "dense 128", "Identity"],
+    *["dense 6272", "Identity", "Unflatten", "Upsample", "conv 32 3x3 /1", "ReLU", "conv 32 3x3 /1", "ReLU"],
+    *["conv 1 3x3 /1", "Sigmoid"],
+]
+OF_TILES = [
+    *["conv 64 3x3 /1", LEAKY, "conv 1 3x3 /1", LEAKY, "Flatten", "Unflatten"],
+    *["transposed 64 3x3 /1", LEAKY, "conv 1 3x3 /1", LEAKY],
+]
+VARIATIONAL = [
+    *[layer for filters in (32, 64, 128) for layer in (f"conv {filters} 3x3 /1", "ReLU", "MaxPool2d")],
+    *["Flatten", "dense 20", "dense 20", "dense 768", "Identity", "Unflatten"],
+    *["transposed 64 3x3 /2", "ReLU", "transposed 32 3x3 /2", "ReLU", "transposed 1 3x3 /2", "Upsample"],
+]
 OF_FACES = [
     *[layer for filters in (128, 64, 32) for layer in (f"conv {filters} 3x3 /1", "ReLU", "BatchNorm2d", "MaxPool2d")],
     *["Flatten", "Unflatten"],
@@ -64,30 +78,13 @@ OF_FACES = [
 # Of each system an image's (C, H, W), the numbers in its latent, and its layers.
 NETWORKS: dict[str, tuple[tuple[int, int, int], int, list[str]]] = {
     "common-tiles": ((1, 256, 256), 256 * 16, mirrored(256, 64, 16, LEAKY, LEAKY)),
-    "common-tiles-conv": (
-        (1, 256, 256),
-        1024 * 36,
-        ["conv 64 3x3 /1", LEAKY, "conv 1 3x3 /1", LEAKY, "Flatten", "Unflatten"]
-        + ["transposed 64 3x3 /1", LEAKY, "conv 1 3x3 /1", LEAKY],
-    ),
-    "fashion-baseline": (
-        (1, 28, 28),
-        128,
-        ["conv 32 3x3 /1", "ReLU", "conv 32 3x3 /1", "ReLU", "MaxPool2d", "Flatten", "dense 128", "Identity"]
-        + ["dense 6272", "Identity", "Unflatten", "Upsample", "conv 32 3x3 /1", "ReLU", "conv 32 3x3 /1", "ReLU"]
-        + ["conv 1 3x3 /1", "Sigmoid"],
-    ),
+    "common-tiles-conv": ((1, 256, 256), 1024 * 36, OF_TILES),
+    "fashion-baseline": ((1, 28, 28), 128, BASELINE),
     "fashion-modified": ((1, 28, 28), 128, modified(128)),
     "fashion-modified-slow": ((1, 28, 28), 128, modified(128)),
     "fashion-modified-64": ((1, 28, 28), 64, modified(64)),
     "fashion-modified-64-slow": ((1, 28, 28), 64, modified(64)),
-    "frey-vae": (
-        (1, 28, 20),
-        20,
-        [layer for filters in (32, 64, 128) for layer in (f"conv {filters} 3x3 /1", "ReLU", "MaxPool2d")]
-        + ["Flatten", "dense 20", "dense 20", "dense 768", "Identity", "Unflatten"]
-        + ["transposed 64 3x3 /2", "ReLU", "transposed 32 3x3 /2", "ReLU", "transposed 1 3x3 /2", "Upsample"],
-    ),
+    "frey-vae": ((1, 28, 20), 20, VARIATIONAL),
     "iiitm-conv": ((3, 1000, 800), 125 * 100 * 32, OF_FACES),
     "london-conv": ((3, 1000, 800), 125 * 100 * 32, OF_FACES),
     "mnist-dense": ((1, 28, 28), 4, mirrored(784, 300, 4, LEAKY, LEAKY)),
