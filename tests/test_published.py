@@ -11,10 +11,10 @@ from hourglass.networks.base.families import build
 from .conftest import ROOT
 from .test_conv import layers_of
 
-ADAM = {"batch_size": 32, "learning_rate": 0.001}
-ADADELTA = {"batch_size": 256, "learning_rate": 1, "optimizer": {"name": "adadelta", "rho": 0.8}}
-FASHION = {"batch_size": 128, "learning_rate": 0.001, "patience": 10}
-FACES = {
+ADAM: dict[str, object] = {"batch_size": 32, "learning_rate": 0.001}
+ADADELTA: dict[str, object] = {"batch_size": 256, "learning_rate": 1, "optimizer": {"name": "adadelta", "rho": 0.8}}
+FASHION: dict[str, object] = {"batch_size": 128, "learning_rate": 0.001, "patience": 10}
+FACES: dict[str, object] = {
     "batch_size": 8,
     "learning_rate": 0.01,
     "learning_rate_batch": 256,
