@@ -39,10 +39,10 @@ RECIPES: dict[str, dict[str, object]] = {  # without `epochs`, which a slow mach
 }
 
 
-def mirrored(values: int, hidden: int, latent_dim: int, inner: str, *last: str) -> list[str]:
+def mirrored(values: int, hidden: int, latent_dim: int, inner: str, last: str) -> list[str]:
     """Name the layers of a dense network with one hidden layer on each side."""
     encoder = ["Flatten", f"dense {hidden}", inner, f"dense {latent_dim}", inner]
-    return [*encoder, f"dense {hidden}", inner, f"dense {values}", *last, "Unflatten"]
+    return [*encoder, f"dense {hidden}", inner, f"dense {values}", last, "Unflatten"]
 
 
 def modified(latent_dim: int) -> list[str]:
