@@ -35,8 +35,11 @@ def processes_of(project: Project) -> int:
 
 
 def shorten(project: Project) -> Project:
-    """Train digits-dense for six epochs; 1,437 images in batches of 67 leave a last batch of 30."""
-    project.change("models.digits-dense.training", {"epochs": 6, "batch_size": 67, "learning_rate": 0.003})
+    """Train digits-dense for six epochs; 1,439 images in batches of 67 leave a last batch of 32.
+
+    The learning rate is low: at 0.003 the other kernels of another processor alone change the curve by 0.2%.
+    """
+    project.change("models.digits-dense.training", {"epochs": 6, "batch_size": 67, "learning_rate": 0.001})
     return project
 
 
